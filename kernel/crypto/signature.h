@@ -1,0 +1,33 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "kernel/base/result.h"
+#include "kernel/base/secret.h"
+
+namespace opensend::crypto {
+
+/// A private key that signs. Thread-safe after construction.
+class SigningKey {
+public:
+    enum class Kind { kRsa = 1, kEd25519 };
+    static SigningKey GenerateRsa2048();
+    static SigningKey GenerateEd25519();
+    /// PKCS#8 DER.
+    static base::Result<SigningKey, std::string> FromPkcs8(const base::Secret& der);
+
+    Kind kind() const;
+    base::Secret ToPkcs8() const;
+    /// SubjectPublicKeyInfo DER for RSA; the 32 raw bytes for Ed25519 (DKIM-09).
+    std::string PublicBytes() const;
+    /// RSA: PKCS#1 v1.5 over SHA-256 of `data`. Ed25519: over SHA-256(data), as RFC 8463 asks.
+    std::string SignDkim(std::string_view data) const;
+
+private:
+    struct State;
+    std::shared_ptr<const State> state_;
+};
+
+}  // namespace opensend::crypto

@@ -1,0 +1,23 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "kernel/db/pool.h"
+
+namespace opensend::db {
+
+struct MigrationStatus {
+    int current = 0;                   // highest step applied
+    int target = 0;                    // highest step known
+    std::vector<std::string> pending;  // names
+};
+
+/// Applies kernel/db/migrations/NNNN_name.sql (embedded at build) once each, in order, each in one
+/// transaction, under a lock, with its SHA-256 recorded; a changed checksum of an applied step is
+/// refused. "{blob}" in the text is BLOB on SQLite and BYTEA on PostgreSQL.
+MigrationStatus CheckMigrations(Pool& pool);
+/// Returns the names of the steps applied now.
+std::vector<std::string> Migrate(Pool& pool, base::Time now);
+
+}  // namespace opensend::db

@@ -1,0 +1,22 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <initializer_list>
+#include <string>
+#include <string_view>
+
+namespace opensend::runtime {
+
+/// Adds to a counter of the table (metric_table.h). Labels in the table's order. Lock-free after
+/// the first use of a label set. An unknown name is a broken invariant.
+void Count(
+    std::string_view name, std::initializer_list<std::string_view> labels = {}, uint64_t add = 1
+);
+void SetGauge(std::string_view name, std::initializer_list<std::string_view> labels, double value);
+/// Seconds into a histogram.
+void Observe(std::string_view name, std::initializer_list<std::string_view> labels, double seconds);
+/// Prometheus text 0.0.4.
+std::string MetricsText();
+
+}  // namespace opensend::runtime
