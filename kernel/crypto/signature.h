@@ -30,4 +30,13 @@ private:
     std::shared_ptr<const State> state_;
 };
 
+/// True when `signature` is what SignDkim makes over `data` with the private half of `public_bytes`
+/// (in the form of PublicBytes). False too when the public key cannot be read.
+bool VerifyDkim(
+    SigningKey::Kind kind,
+    std::string_view public_bytes,
+    std::string_view data,
+    std::string_view signature
+);
+
 }  // namespace opensend::crypto

@@ -5,6 +5,8 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "kernel/db/transaction.h"
 
@@ -13,7 +15,8 @@ namespace opensend::db {
 /// Group commit: items of one kind from many threads share transactions. One worker thread takes
 /// everything that queued while the previous commit ran (at most `max_batch`), calls `apply` in one
 /// transaction and commits; there is no timer. When that fails and the batch had several items,
-/// each is tried alone, so that one bad item fails alone: `apply` must be repeatable.
+/// each is tried alone, so that one bad item fails alone: `apply` must be repeatable. When no
+/// transaction can be begun, all items fail with that reason.
 template <class Item>
 class Batcher;
 
@@ -22,7 +25,8 @@ class BatchWorker {
 public:
     struct Entry {
         std::shared_ptr<void> item;
-        /// Called on the worker thread after commit with nullptr, or with why the item failed.
+        /// Called on the worker thread after commit with nullptr, or with why the item failed. Must
+        /// not throw.
         std::function<void(std::exception_ptr)> done;
     };
     struct Options {

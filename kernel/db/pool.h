@@ -15,7 +15,8 @@ enum class Plane { kAccept = 1, kDeliver, kEvents, kDashboard };
 enum class Dialect { kSqlite = 1, kPostgres };
 
 struct PoolOptions {
-    /// "sqlite:<path>", "postgres://…" or "postgresql://…"; a password may be inside.
+    /// "sqlite:<path>", "postgres://…" or "postgresql://…"; a password may be inside, without
+    /// blanks. "sqlite::memory:" is a file in the temporary folder that is removed with the pool.
     base::Secret url;
     int accept = 8, deliver = 8, events = 4, dashboard = 4;  // PostgreSQL connections per plane
     int readers = 8;                                         // SQLite reader connections
@@ -38,8 +39,8 @@ public:
         virtual ~Lease() = default;
         virtual Session& session() = 0;
     };
-    /// For reads outside a transaction. Waits until one is free, at most the statement timeout,
-    /// then throws kUnavailable.
+    /// For reads outside a transaction; a change is refused. Waits until one is free, at most the
+    /// statement timeout, then throws kUnavailable.
     virtual std::unique_ptr<Lease> Read(Plane plane = Plane::kDashboard) = 0;
 
     /// One open transaction (BEGIN IMMEDIATE on SQLite). See Transaction.
@@ -48,7 +49,8 @@ public:
         virtual ~Work() = default;  // rolls back unless committed
         virtual Session& session() = 0;
         /// Durable on return (WAL + synchronous=FULL; synchronous_commit=on). Throws when it
-        /// failed; a transaction in which a statement failed refuses to commit.
+        /// failed; a transaction in which a statement failed refuses further statements and to
+        /// commit. After the commit the session must not be asked for.
         virtual void Commit() = 0;
     };
     virtual std::unique_ptr<Work> Begin(Plane plane) = 0;

@@ -17,7 +17,9 @@ using Params = std::vector<Value>;
 /// What reads and transactions share: statements on one connection. Not thread-safe: one thread at
 /// a time. Statements are prepared once per connection and kept. A failure throws base::Error
 /// (kUnavailable "database_unavailable" when the database cannot answer, kInternal for a bug in a
-/// statement); a unique violation that no ON CONFLICT took throws base::Error kConflict.
+/// statement; the detail names the query and never a value); a unique violation that no ON CONFLICT
+/// took throws base::Error kConflict, reason "already_exists". Text with a NUL is refused
+/// (kInternal); bytes go into a Blob. Another number of parameters than the statement names aborts.
 class Session {
 public:
     virtual ~Session() = default;

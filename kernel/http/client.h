@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "kernel/base/cidr.h"
@@ -30,7 +31,8 @@ struct FetchRequest {
     std::string url;
     Headers headers;
     std::string body;
-    /// The only addresses the connection may go to; Host and TLS name stay those of `url`.
+    /// The only addresses the connection may go to; Host and TLS name stay those of `url`. Empty:
+    /// kConnectFailed, no resolver is ever asked.
     std::vector<base::IpAddress> pinned;
     std::chrono::milliseconds deadline{15'000};  // whole exchange
     std::chrono::milliseconds connect_timeout{5'000};
@@ -59,9 +61,10 @@ public:
     };
     explicit Client(Options options);
     ~Client();  // cancels what is running; every `done` has been called on return
-    /// `done` is called exactly once, on the client's thread: it must not block.
+    /// `done` is called exactly once, on the client's thread: it must not block. With 20,000 under
+    /// way it is called at once, on this thread, with kCanceled.
     void Start(FetchRequest request, std::function<void(FetchResult)> done);
-    /// Start and wait.
+    /// Start and wait; not from a `done`.
     FetchResult Fetch(FetchRequest request);
 
 private:

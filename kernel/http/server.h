@@ -4,7 +4,9 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "kernel/base/cidr.h"
@@ -19,8 +21,10 @@ using Reply = std::function<void(Response)>;
 
 /// What the server asks once the head is read, before any body byte: reject early or give limits.
 struct HeadVerdict {
-    std::optional<Response> refuse;  // answered at once, connection closes when a body was due
-    size_t max_body = 1024 * 1024;   // 413 beyond it
+    std::optional<Response> refuse{};  // answered at once, connection closes when a body was due
+    size_t max_body = 1024 * 1024;     // 413 beyond it
+    /// Another time than ServerOptions::handler_timeout: exports, uploads, long polls.
+    std::optional<std::chrono::milliseconds> handler_timeout{};
 };
 
 /// Framing and limit failures (400, 408, 413, 414, 431, 503) in the caller's error form.
@@ -44,7 +48,9 @@ struct ServerOptions {
     std::chrono::milliseconds handler_timeout{30'000};
     size_t max_connections = 16'384;  // 0: no cap
     size_t max_connections_per_address = 256;
-    std::vector<base::Cidr> uncapped_peers;  // trusted proxies
+    std::vector<base::Cidr> uncapped_peers{};  // trusted proxies
+    /// Handlers run on the reactor, not on a pool: they must not block.
+    bool inline_handlers = false;
 };
 
 /// HTTP/1.1 and 1.0 listener: Poco SocketReactor loops -> strict parser -> bounded handler pool ->
@@ -62,6 +68,7 @@ public:
     void Stop(std::chrono::milliseconds grace);
     struct Counters {
         uint64_t accepted = 0, refused = 0, requests = 0, open = 0;
+        uint64_t late_replies = 0;  // came after the 503 or after the connection was gone
     };
     Counters counters() const;
 

@@ -3,45 +3,19 @@
 #include <cstdint>
 #include <limits>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "kernel/base/error.h"
+#include "kernel/json/problems.h"
 #include "kernel/json/value.h"
 
 namespace opensend::json {
 
-/// Collects every field problem of a body; the first one added decides name and code of the answer.
-class Problems {
-public:
-    /// 422 validation_error at `path`; `reason` is the finer code ("invalid_type", "too_long", …).
-    void Add(std::string_view path, std::string_view message, std::string_view reason);
-    /// A problem that answers with another name than validation_error (invalid_attachment, …).
-    void Add(
-        base::ErrorCode code,
-        std::string_view path,
-        std::string_view message,
-        std::string_view reason
-    );
-    /// missing_required_field.
-    void AddMissing(std::string_view path);
-    bool empty() const { return fields_.empty(); }
-    /// Throws the 422 that names the first problem and lists all of them (≤ 50).
-    void ThrowIfAny() const;
-
-private:
-    base::ErrorCode code_ = base::ErrorCode::kValidation;
-    std::string message_;
-    std::string reason_;
-    std::vector<base::FieldProblem> fields_;
-};
-
 struct TextRule {
     size_t min = 0;  // Unicode scalar values
     size_t max = std::numeric_limits<size_t>::max();
-    bool single_line = false;  // CR, LF and other C0 controls but TAB are a problem
+    bool single_line = false;  // no CR, LF, U+2028, U+2029, nor other controls but TAB
     bool trim = false;         // checked and returned without white space at the ends
 };
 
@@ -49,7 +23,8 @@ struct TextRule {
 /// absence.
 class ObjectReader {
 public:
-    /// `path` is the prefix of reported paths ("" at the top, "attachments.0" below).
+    /// `path` is the prefix of reported paths ("" at the top, "attachments.0" below). Another kind
+    /// than an object is one problem; its members then count as absent without further ones.
     ObjectReader(Value object, std::string path, Problems& problems);
 
     std::optional<std::string> RequireText(std::string_view name, const TextRule& rule = {});
@@ -71,7 +46,8 @@ private:
     Value object_;
     std::string path_;
     Problems& problems_;
-    std::set<std::string, std::less<>> known_;
+    bool is_object_ = true;
+    std::vector<bool> known_;  // per member: somebody asked for it
 };
 
 /// Checks a text value against a rule; adds a problem at `path` and returns nullopt when it fails.

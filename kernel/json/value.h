@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,6 +27,7 @@ public:
     bool IsBool() const { return kind() == Kind::kBool; }
     bool IsArray() const { return kind() == Kind::kArray; }
     bool IsObject() const { return kind() == Kind::kObject; }
+    bool IsNumber() const { return kind() == Kind::kNumber; }
     /// A number without fraction inside ±2^53−1.
     bool IsInt() const;
 
@@ -33,6 +35,8 @@ public:
     std::string_view AsString() const;
     bool AsBool() const;
     int64_t AsInt() const;
+    /// Any number, integers included.
+    double AsDouble() const;
 
     /// Elements of an array or members of an object; 0 for others.
     size_t size() const;
@@ -40,13 +44,14 @@ public:
     Value At(size_t index) const;
     /// Member of an object by name; missing when this is no object.
     Value Find(std::string_view name) const;
+    /// Position of the member `name`; nullopt when there is none or this is no object.
+    std::optional<size_t> IndexOf(std::string_view name) const;
     /// Name and value of the i-th member, in document order.
     std::string_view NameAt(size_t index) const;
     Value MemberAt(size_t index) const;
 
 private:
     friend class Document;
-    friend std::string Canonical(const Value& value);
     explicit Value(const void* node) : node_(node) {}
     const void* node_ = nullptr;
 };
@@ -57,6 +62,8 @@ struct Limits {
     size_t max_keys = 1000;
     /// Arrays made only of integers 0–255 are exempt.
     size_t max_elements = 10'000;
+    /// Values and keys in all, apart from the exempt arrays: bounds memory to a few dozen MiB.
+    size_t max_values = 1'000'000;
 };
 
 struct ParseFailure {
@@ -67,6 +74,9 @@ struct ParseFailure {
 /// A parsed text. Move-only; values point into it.
 class Document {
 public:
+    /// Longer texts are refused.
+    static constexpr size_t kMaxText = size_t{1} << 30;
+
     Document(Document&&) noexcept;
     Document& operator=(Document&&) noexcept;
     ~Document();

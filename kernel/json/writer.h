@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "kernel/base/clock.h"
@@ -21,6 +22,8 @@ public:
     Writer& Key(std::string_view name);
     Writer& String(std::string_view text);
     Writer& Int(int64_t number);
+    /// A finite number, shortest form.
+    Writer& Double(double number);
     Writer& Bool(bool value);
     Writer& Null();
     /// JSON text made elsewhere, unchecked.
@@ -33,6 +36,7 @@ public:
     Writer& Field(std::string_view name, bool value) { return Key(name).Bool(value); }
     Writer& Field(std::string_view name, int64_t number) { return Key(name).Int(number); }
     Writer& Field(std::string_view name, int number) { return Key(name).Int(number); }
+    Writer& Field(std::string_view name, double number) { return Key(name).Double(number); }
     /// An instant in the format of REST 1.9.
     Writer& Field(std::string_view name, base::Time time);
     /// null when empty.
@@ -45,16 +49,23 @@ public:
     Writer& RawField(std::string_view name, std::string_view json) { return Key(name).Raw(json); }
 
     const std::string& text() const { return out_; }
-    std::string Take() { return std::move(out_); }
+    std::string Take() { return std::exchange(out_, {}); }
 
 private:
+    struct Container {
+        bool is_object = false;
+        bool is_empty = true;
+    };
     void Separate();
+    Writer& Begin(char bracket);
+    Writer& End(char bracket);
+
     std::string out_;
-    std::vector<bool> first_;  // per open container: nothing written yet
+    std::vector<Container> open_;
     bool after_key_ = false;
 };
 
-/// A JSON string with its quotes.
+/// A JSON string with its quotes. Bytes that are not UTF-8 become U+FFFD, here and in Writer.
 std::string Quote(std::string_view text);
 
 }  // namespace opensend::json

@@ -21,7 +21,7 @@ struct PluginConfig {
     std::string file;    // below dir; empty: <name>.so
     std::string sha256;  // pinned; empty: not
     bool required = false;
-    std::map<std::string, std::string> config;  // plugins.<name>.config.*
+    std::string config_json = "{}";  // plugins.<name>.config.*; secrets as {"$secret":"<ref>"}
 };
 
 /// One transport.<n> block. `config_json` holds secrets as {"$secret":"<ref>"} only.
@@ -66,6 +66,13 @@ struct PluginStatus {
     uint64_t calls = 0, errors = 0, late = 0;
 };
 
+/// A number an instance counts through the metric service.
+struct PluginMetric {
+    std::string instance, name, labels;  // labels as "key=value,key=value"
+    int64_t value = 0;                   // counter, gauge, or how often a value was observed
+    double sum = 0;                      // of the observed values
+};
+
 /// Loads what the configuration names and nothing else, makes the instances, owns their life
 /// (plugin-sdk.md: load pipeline of scope "first", lifecycle, tokens, deadlines). A plugin that
 /// fails is off and described; the host itself stays up.
@@ -90,6 +97,7 @@ public:
         std::string problem;
     };
     std::vector<TransportStatus> transports() const;
+    std::vector<PluginMetric> metrics() const;
     /// Problems of required plugins (auth, rate limit, `required = true`): non-empty refuses the
     /// start.
     std::vector<std::string> fatal_problems() const;

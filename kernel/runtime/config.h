@@ -1,7 +1,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -10,6 +12,7 @@
 #include "kernel/base/clock.h"
 #include "kernel/base/result.h"
 #include "kernel/base/secret.h"
+#include "kernel/runtime/transports.h"
 
 namespace opensend::runtime {
 
@@ -24,6 +27,12 @@ struct ConfigSources {
     std::vector<std::string> set;                    // --set key=value
     std::map<std::string, std::string> environment;  // see ReadEnvironment
     std::vector<std::string> roles;  // of this process: "api", "worker", …; empty: a tool
+    bool may_write = true;           // false: no data folder and no dev-secrets.env are made
+    std::vector<std::string> rate_limit_kinds;  // of enabled plugins, beside memory and redis
+    /// Key id of a master key text, for Show() and the check of two keys with one id.
+    std::function<std::string(const base::Secret&)> kid;
+    /// What is wrong with a certificate file and its key file; "": nothing.
+    std::function<std::string(const std::string& cert, const std::string& key)> check_tls;
 };
 std::map<std::string, std::string> ReadEnvironment();
 
@@ -50,6 +59,14 @@ public:
     /// Resolves "file:<path>" and "secret:<name>" references of plugin configuration, and the
     /// references that the kernel makes for passwords inside transport URLs.
     std::optional<base::Secret> ResolveSecret(std::string_view reference) const;
+    /// OPENSEND_TRANSPORT_URL as "default" first, then transport.names in order.
+    std::vector<TransportSpec> Transports() const;
+    /// "default" first; without members it has every transport with equal weight.
+    std::vector<GroupSpec> Groups() const;
+    /// plugins.<name>.config.* as a JSON object in the form of TransportSpec::config_json.
+    std::string PluginConfigJson(std::string_view name) const;
+    /// A known bucket of platform.md 12.3; another name is a broken invariant.
+    BucketNumbers RateBucket(std::string_view name) const;
     const std::vector<std::string>& warnings() const { return warnings_; }
     /// CFG-07: "key = value" lines, secrets as "set (32 bytes, kid 4548769f)" or "unset".
     std::string Show() const;
@@ -57,10 +74,19 @@ public:
 private:
     friend class ConfigLoader;
     Config() = default;
+    using Secrets = std::map<std::string, base::Secret, std::less<>>;
+
+    std::string ConfigJson(
+        std::map<std::string, std::string> plain,
+        std::map<std::string, std::string> references,
+        const std::string& prefix
+    ) const;
+
     bool strict_ = false;
-    std::map<std::string, std::string, std::less<>> values_;
-    std::map<std::string, std::string, std::less<>> secrets_;
+    std::map<std::string, std::string, std::less<>> values_;  // by key; what was given or derived
+    std::shared_ptr<const Secrets> secrets_;                  // by key
     std::vector<std::string> warnings_;
+    std::function<std::string(const base::Secret&)> kid_;
 };
 
 /// The text of CFG-20, ending in a newline, and the JSON line of CFG-21.

@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "kernel/base/clock.h"
 #include "kernel/base/id.h"
 
 namespace opensend::runtime {
@@ -22,6 +23,8 @@ LogField kv(std::string_view name, const std::string& text);
 LogField kv(std::string_view name, int64_t number);
 LogField kv(std::string_view name, uint64_t number);
 LogField kv(std::string_view name, int number);
+LogField kv(std::string_view name, unsigned number);
+LogField kv(std::string_view name, double number);  // null when not finite
 LogField kv(std::string_view name, bool value);
 template <class Tag>
 LogField kv(std::string_view name, const base::Id<Tag>& id) {
@@ -33,13 +36,24 @@ struct LogOptions {
     bool json = true;  // false: text for terminals
     std::string role = "all";
     std::string node;
+    int fd = 1;                          // where lines go
+    const base::Clock* clock = nullptr;  // absent: the machine's
+    size_t max_lines = 65536;            // waiting for the writer; beyond it lines are dropped
 };
 /// Once at start, before threads. Lines go to stdout through a bounded queue that never blocks a
-/// caller (OBS-12).
+/// caller (OBS-12). Without it lines go to stderr at once.
 void StartLog(const LogOptions& options);
-/// Flushes what is queued.
+/// Flushes what is queued; gives up on a reader that takes nothing for two seconds.
 void StopLog();
 bool LogEnabled(LogLevel level);
+/// Takes effect at once; the level of StartLog replaces it.
+void SetLogLevel(LogLevel level);
+/// Lines dropped since start because the queue was full.
+uint64_t LogLinesDropped();
+/// JSON string text with the quotes. What is not UTF-8 becomes U+FFFD; control characters, C1
+/// included, are escaped, so a terminal cannot be driven by a value.
+std::string QuoteJson(std::string_view text);
+
 /// `event` is a stable dotted name ("email.accepted"), `message` fixed text.
 void WriteLog(
     LogLevel level,

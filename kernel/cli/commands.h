@@ -1,0 +1,53 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+#include "kernel/runtime/config.h"
+
+namespace opensend::cli {
+
+/// Exit codes of CLI-02.
+enum ExitCode {
+    kSuccess = 0,
+    kFailure = 1,
+    kUsage = 2,
+    kFoundProblems = 3,
+    kPrecondition = 4,
+    kServiceUnavailable = 69,
+    kInternal = 70,
+    kPermission = 77,
+    kConfigRefused = 78,
+};
+
+/// Flags that every command takes.
+struct Global {
+    std::string config_file;
+    std::vector<std::string> set;
+    bool json = false;
+};
+
+/// What a command family adds: its subcommands, each storing what to run.
+using Run = std::function<int()>;
+void AddServerCommands(
+    CLI::App& app, Global& global, Run& run
+);  // serve migrate init config version secrets doc
+void AddKeyCommands(CLI::App& app, Global& global, Run& run);     // keys orgs
+void AddDomainCommands(CLI::App& app, Global& global, Run& run);  // domains
+void AddPluginCommands(CLI::App& app, Global& global, Run& run);  // plugins
+void AddMailCommands(CLI::App& app, Global& global, Run& run);    // send explain health
+
+/// Loads the configuration for `roles` (empty: a tool). On problems prints the one startup error
+/// and returns nullopt. `more` is added to the environment.
+std::optional<runtime::Config> LoadConfig(
+    const Global& global,
+    const std::vector<std::string>& roles,
+    const std::map<std::string, std::string>& more = {}
+);
+
+}  // namespace opensend::cli

@@ -1,0 +1,518 @@
+#include <algorithm>
+#include <charconv>
+#include <cstdint>
+#include <iterator>
+
+#include "kernel/base/text.h"
+#include "kernel/base/utf8.h"
+#include "kernel/mime/builder.h"
+
+namespace opensend::mime {
+
+namespace {
+
+struct EntityRow {
+    std::string_view name;
+    uint32_t point;
+};
+
+// Sorted by name.
+constexpr EntityRow kEntities[] = {
+    {"AElig",  0xC6  },
+    {"Aacute", 0xC1  },
+    {"Acirc",  0xC2  },
+    {"Agrave", 0xC0  },
+    {"Aring",  0xC5  },
+    {"Atilde", 0xC3  },
+    {"Auml",   0xC4  },
+    {"Ccedil", 0xC7  },
+    {"Dagger", 0x2021},
+    {"ETH",    0xD0  },
+    {"Eacute", 0xC9  },
+    {"Ecirc",  0xCA  },
+    {"Egrave", 0xC8  },
+    {"Euml",   0xCB  },
+    {"Iacute", 0xCD  },
+    {"Icirc",  0xCE  },
+    {"Igrave", 0xCC  },
+    {"Iuml",   0xCF  },
+    {"Ntilde", 0xD1  },
+    {"OElig",  0x152 },
+    {"Oacute", 0xD3  },
+    {"Ocirc",  0xD4  },
+    {"Ograve", 0xD2  },
+    {"Oslash", 0xD8  },
+    {"Otilde", 0xD5  },
+    {"Ouml",   0xD6  },
+    {"Scaron", 0x160 },
+    {"THORN",  0xDE  },
+    {"Uacute", 0xDA  },
+    {"Ucirc",  0xDB  },
+    {"Ugrave", 0xD9  },
+    {"Uuml",   0xDC  },
+    {"Yacute", 0xDD  },
+    {"aacute", 0xE1  },
+    {"acirc",  0xE2  },
+    {"acute",  0xB4  },
+    {"aelig",  0xE6  },
+    {"agrave", 0xE0  },
+    {"amp",    '&'   },
+    {"apos",   '\''  },
+    {"aring",  0xE5  },
+    {"atilde", 0xE3  },
+    {"auml",   0xE4  },
+    {"bdquo",  0x201E},
+    {"brvbar", 0xA6  },
+    {"bull",   0x2022},
+    {"ccedil", 0xE7  },
+    {"cent",   0xA2  },
+    {"check",  0x2713},
+    {"copy",   0xA9  },
+    {"curren", 0xA4  },
+    {"dagger", 0x2020},
+    {"deg",    0xB0  },
+    {"divide", 0xF7  },
+    {"eacute", 0xE9  },
+    {"ecirc",  0xEA  },
+    {"egrave", 0xE8  },
+    {"emsp",   0x2003},
+    {"ensp",   0x2002},
+    {"eth",    0xF0  },
+    {"euml",   0xEB  },
+    {"euro",   0x20AC},
+    {"frac12", 0xBD  },
+    {"frac14", 0xBC  },
+    {"frac34", 0xBE  },
+    {"ge",     0x2265},
+    {"gt",     '>'   },
+    {"hearts", 0x2665},
+    {"hellip", 0x2026},
+    {"iacute", 0xED  },
+    {"icirc",  0xEE  },
+    {"iexcl",  0xA1  },
+    {"igrave", 0xEC  },
+    {"infin",  0x221E},
+    {"iquest", 0xBF  },
+    {"iuml",   0xEF  },
+    {"laquo",  0xAB  },
+    {"larr",   0x2190},
+    {"ldquo",  0x201C},
+    {"le",     0x2264},
+    {"lsaquo", 0x2039},
+    {"lsquo",  0x2018},
+    {"lt",     '<'   },
+    {"macr",   0xAF  },
+    {"mdash",  0x2014},
+    {"micro",  0xB5  },
+    {"middot", 0xB7  },
+    {"minus",  0x2212},
+    {"nbsp",   0xA0  },
+    {"ndash",  0x2013},
+    {"ne",     0x2260},
+    {"not",    0xAC  },
+    {"ntilde", 0xF1  },
+    {"oacute", 0xF3  },
+    {"ocirc",  0xF4  },
+    {"oelig",  0x153 },
+    {"ograve", 0xF2  },
+    {"ordf",   0xAA  },
+    {"ordm",   0xBA  },
+    {"oslash", 0xF8  },
+    {"otilde", 0xF5  },
+    {"ouml",   0xF6  },
+    {"para",   0xB6  },
+    {"permil", 0x2030},
+    {"plusmn", 0xB1  },
+    {"pound",  0xA3  },
+    {"quot",   '"'   },
+    {"raquo",  0xBB  },
+    {"rarr",   0x2192},
+    {"rdquo",  0x201D},
+    {"reg",    0xAE  },
+    {"rsaquo", 0x203A},
+    {"rsquo",  0x2019},
+    {"sbquo",  0x201A},
+    {"scaron", 0x161 },
+    {"sect",   0xA7  },
+    {"shy",    0xAD  },
+    {"sup1",   0xB9  },
+    {"sup2",   0xB2  },
+    {"sup3",   0xB3  },
+    {"szlig",  0xDF  },
+    {"thinsp", 0x2009},
+    {"thorn",  0xFE  },
+    {"times",  0xD7  },
+    {"trade",  0x2122},
+    {"uacute", 0xFA  },
+    {"ucirc",  0xFB  },
+    {"ugrave", 0xF9  },
+    {"uml",    0xA8  },
+    {"uuml",   0xFC  },
+    {"yacute", 0xFD  },
+    {"yen",    0xA5  },
+    {"yuml",   0xFF  },
+    {"zwj",    0x200D},
+    {"zwnj",   0x200C},
+};
+constexpr size_t kMaxEntityName = 8;
+
+// What the numeric references 128 to 159 mean in practice: Windows-1252.
+constexpr uint16_t kWindowsPoints[32] = {
+    0x20AC, 0xFFFD, 0x201A, 0x0192, 0x201E, 0x2026, 0x2020, 0x2021, 0x02C6, 0x2030, 0x0160,
+    0x2039, 0x0152, 0xFFFD, 0x017D, 0xFFFD, 0xFFFD, 0x2018, 0x2019, 0x201C, 0x201D, 0x2022,
+    0x2013, 0x2014, 0x02DC, 0x2122, 0x0161, 0x203A, 0x0153, 0xFFFD, 0x017E, 0x0178,
+};
+
+constexpr std::string_view kParagraphTags[] = {
+    "p", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "dl", "blockquote", "pre", "hr", "table"};
+constexpr std::string_view kLineTags[] = {
+    "div",   "li",     "tr",     "section", "article", "header",   "footer",  "main",       "nav",
+    "aside", "figure", "form",   "address", "dt",      "dd",       "caption", "figcaption", "tbody",
+    "thead", "tfoot",  "center", "body",    "html",    "fieldset", "option",
+};
+constexpr std::string_view kSkippedTags[] = {"script", "style", "title", "template", "textarea"};
+
+bool IsHtmlBlank(char c) {
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f' || c == '\v';
+}
+bool IsHtmlLetter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+
+template <size_t N>
+bool IsOneOf(std::string_view name, const std::string_view (&names)[N]) {
+    return std::find(std::begin(names), std::end(names), name) != std::end(names);
+}
+
+void AppendPoint(std::string& out, uint32_t point) {
+    const auto put = [&](uint32_t byte) { out += static_cast<char>(static_cast<uint8_t>(byte)); };
+    if (point < 0x80) {
+        put(point);
+    } else if (point < 0x800) {
+        put(0xC0 | point >> 6);
+        put(0x80 | (point & 63));
+    } else if (point < 0x10000) {
+        put(0xE0 | point >> 12);
+        put(0x80 | (point >> 6 & 63));
+        put(0x80 | (point & 63));
+    } else {
+        put(0xF0 | point >> 18);
+        put(0x80 | (point >> 12 & 63));
+        put(0x80 | (point >> 6 & 63));
+        put(0x80 | (point & 63));
+    }
+}
+
+/// Digits of "&#…;" without the "#".
+uint32_t NumericPoint(std::string_view digits) {
+    uint32_t base = 10;
+    if (!digits.empty() && (digits.front() == 'x' || digits.front() == 'X')) {
+        base = 16;
+        digits.remove_prefix(1);
+    }
+    uint32_t value = 0;
+    const auto [end, error] = std::from_chars(
+        digits.data(), digits.data() + digits.size(), value, static_cast<int>(base)
+    );
+    if (error != std::errc() || end != digits.data() + digits.size()) return 0xFFFD;
+    if (value >= 0x80 && value < 0xA0) return kWindowsPoints[value - 0x80];
+    if (value == 0 || value > 0x10FFFF || (value >= 0xD800 && value < 0xE000)) return 0xFFFD;
+    return value < 0x20 || value == 0x7F ? uint32_t{' '} : value;
+}
+
+/// Decodes the reference at the "&" of `text`; its length, or 0 when there is none.
+size_t DecodeReference(std::string_view text, std::string& out) {
+    const auto end = text.substr(0, 12).find(';');
+    if (end == std::string_view::npos || end < 2) return 0;
+    const auto name = text.substr(1, end - 1);
+    if (name.front() == '#') {
+        if (name.size() < 2) return 0;
+        AppendPoint(out, NumericPoint(name.substr(1)));
+        return end + 1;
+    }
+    if (name.size() > kMaxEntityName) return 0;
+    const auto row = std::lower_bound(
+        std::begin(kEntities), std::end(kEntities), name,
+        [](const EntityRow& entity, std::string_view wanted) { return entity.name < wanted; }
+    );
+    if (row == std::end(kEntities) || row->name != name) return 0;
+    AppendPoint(out, row->point);
+    return end + 1;
+}
+
+std::string DecodeReferences(std::string_view text) {
+    std::string out;
+    for (size_t at = 0; at < text.size();) {
+        const size_t length = text[at] == '&' ? DecodeReference(text.substr(at), out) : 0;
+        if (length == 0) out += text[at];
+        at += std::max<size_t>(length, 1);
+    }
+    return out;
+}
+
+struct HtmlTag {
+    std::string name;  // lower case
+    bool is_end = false;
+    std::string_view attributes;
+};
+
+/// The tag at the "<" of `text` and its length; an unended tag takes the rest.
+size_t ReadTag(std::string_view text, HtmlTag& tag) {
+    size_t at = 1;
+    tag.is_end = text[at] == '/';
+    if (tag.is_end) ++at;
+    const size_t name = at;
+    while (at < text.size() && !IsHtmlBlank(text[at]) && text[at] != '>' && text[at] != '/') ++at;
+    tag.name = base::AsciiLower(text.substr(name, std::min<size_t>(at - name, 32)));
+    const size_t attributes = at;
+    char quote = 0;
+    for (; at < text.size(); ++at) {
+        const char c = text[at];
+        if (quote != 0) {
+            if (c == quote) quote = 0;
+        } else if ((c == '"' || c == '\'') && text[at - 1] == '=') {
+            quote = c;
+        } else if (c == '>') {
+            break;
+        }
+    }
+    tag.attributes = text.substr(attributes, at - attributes);
+    return std::min(at + 1, text.size());
+}
+
+/// The decoded value of an attribute without white space around and inside.
+std::string AttributeOf(std::string_view attributes, std::string_view wanted) {
+    size_t at = 0;
+    const auto skip_blanks = [&] {
+        while (at < attributes.size() && (IsHtmlBlank(attributes[at]) || attributes[at] == '/'))
+            ++at;
+    };
+    while (true) {
+        skip_blanks();
+        if (at >= attributes.size()) return {};
+        const size_t name = at++;
+        while (at < attributes.size() && !IsHtmlBlank(attributes[at]) && attributes[at] != '=')
+            ++at;
+        const auto found = attributes.substr(name, at - name);
+        while (at < attributes.size() && IsHtmlBlank(attributes[at])) ++at;
+        if (at >= attributes.size() || attributes[at] != '=') continue;
+        ++at;
+        while (at < attributes.size() && IsHtmlBlank(attributes[at])) ++at;
+        std::string_view value;
+        if (at < attributes.size() && (attributes[at] == '"' || attributes[at] == '\'')) {
+            const size_t end = std::min(attributes.find(attributes[at], at + 1), attributes.size());
+            value = attributes.substr(at + 1, end - at - 1);
+            at = std::min(end + 1, attributes.size());
+        } else {
+            const size_t start = at;
+            while (at < attributes.size() && !IsHtmlBlank(attributes[at])) ++at;
+            value = attributes.substr(start, at - start);
+        }
+        if (base::EqualsIgnoreCase(found, wanted)) return DecodeReferences(base::Trim(value));
+    }
+}
+
+/// Lines of plain text: white space collapses, breaks are written when text follows.
+class PlainLines {
+public:
+    void Text(std::string_view text) {
+        for (const char c : text) {
+            if (IsHtmlBlank(c) || c == '\0') {
+                if (is_verbatim_ && c == '\n') {
+                    Break(breaks_ + 1);
+                } else if (is_verbatim_ && c != '\r') {
+                    Flush();
+                    out_ += ' ';
+                } else {
+                    has_blank_ = true;
+                }
+                continue;
+            }
+            Flush();
+            out_ += c;
+        }
+    }
+    /// At least so many line ends stand before the next text.
+    void Break(size_t count) {
+        breaks_ = std::min<size_t>(std::max(breaks_, count), 2);
+        has_blank_ = false;
+    }
+    void LineEnd() { Break(breaks_ + 1); }
+    void Blank() { has_blank_ = true; }
+    void Bullet() {
+        Break(1);
+        bullet_ = true;
+    }
+    void Verbatim(bool on) { is_verbatim_ = on; }
+    size_t size() const { return out_.size(); }
+    std::string_view From(size_t at) const { return std::string_view(out_).substr(at); }
+    std::string Finish() && { return std::move(out_); }
+
+private:
+    void Flush() {
+        if (out_.empty()) {
+            breaks_ = 0;
+            has_blank_ = false;
+        }
+        if (breaks_ > 0) {
+            while (!out_.empty() && out_.back() == ' ') out_.pop_back();
+            out_.append(breaks_, '\n');
+            breaks_ = 0;
+            has_blank_ = false;
+        }
+        if (bullet_) {
+            out_ += "- ";
+            bullet_ = false;
+            has_blank_ = false;
+        }
+        if (has_blank_ && out_.back() != ' ') out_ += ' ';
+        has_blank_ = false;
+    }
+
+    std::string out_;
+    size_t breaks_ = 0;
+    bool has_blank_ = false;
+    bool bullet_ = false;
+    bool is_verbatim_ = false;
+};
+
+class HtmlReader {
+public:
+    explicit HtmlReader(std::string_view html) : html_(html) {}
+
+    std::string Read() && {
+        while (at_ < html_.size()) {
+            const size_t open = std::min(html_.find('<', at_), html_.size());
+            if (!in_head_) PlainText(html_.substr(at_, open - at_));
+            at_ = open;
+            if (at_ < html_.size()) Markup();
+        }
+        EndLink();
+        return std::move(lines_).Finish();
+    }
+
+private:
+    void PlainText(std::string_view text) {
+        std::string decoded;
+        while (!text.empty()) {
+            const size_t amp = std::min(text.find('&'), text.size());
+            lines_.Text(text.substr(0, amp));
+            text.remove_prefix(amp);
+            if (text.empty()) return;
+            decoded.clear();
+            const size_t length = DecodeReference(text, decoded);
+            if (length == 0) decoded = "&";
+            Reference(decoded);
+            text.remove_prefix(std::max<size_t>(length, 1));
+        }
+    }
+
+    void Reference(std::string_view decoded) {
+        constexpr std::string_view kNoBreakSpace = "\xC2\xA0";
+        constexpr std::string_view kSoftHyphen = "\xC2\xAD";
+        if (decoded == kSoftHyphen) return;
+        lines_.Text(decoded == kNoBreakSpace ? std::string_view(" ") : decoded);
+    }
+
+    void Markup() {
+        const auto rest = html_.substr(at_);
+        const char next = rest.size() > 1 ? rest[1] : ' ';
+        if (rest.substr(0, 4) == "<!--") {
+            // "<!-->" and "<!--->" are whole comments.
+            const auto end = html_.find("-->", at_ + 2);
+            at_ = end == std::string_view::npos ? html_.size() : end + 3;
+        } else if (next == '!' || next == '?') {
+            const auto end = html_.find('>', at_);
+            at_ = end == std::string_view::npos ? html_.size() : end + 1;
+        } else if (IsHtmlLetter(next) || (next == '/' && rest.size() > 2 && IsHtmlLetter(rest[2]))) {
+            HtmlTag tag;
+            at_ += ReadTag(rest, tag);
+            Tag(tag);
+        } else {
+            if (!in_head_) lines_.Text("<");
+            ++at_;
+        }
+    }
+
+    void Tag(const HtmlTag& tag) {
+        if (!tag.is_end && IsOneOf(tag.name, kSkippedTags)) return SkipTo(tag.name);
+        if (tag.name == "head") {
+            in_head_ = !tag.is_end;
+        } else if (tag.name == "body") {
+            in_head_ = false;
+        }
+        if (in_head_) return;
+        if (tag.name == "a") {
+            EndLink();
+            if (!tag.is_end) StartLink(tag);
+        } else if (tag.name == "br") {
+            lines_.LineEnd();
+        } else if (tag.name == "img" && !tag.is_end) {
+            lines_.Text(AttributeOf(tag.attributes, "alt"));
+        } else if (tag.name == "td" || tag.name == "th") {
+            lines_.Blank();
+        } else if (tag.name == "li" && !tag.is_end) {
+            lines_.Bullet();
+        } else if (IsOneOf(tag.name, kParagraphTags)) {
+            lines_.Break(2);
+            if (tag.name == "pre") lines_.Verbatim(!tag.is_end);
+        } else if (IsOneOf(tag.name, kLineTags)) {
+            lines_.Break(1);
+        }
+    }
+
+    /// Behind the end tag of an element whose text is not shown.
+    void SkipTo(std::string_view name) {
+        for (auto open = html_.find("</", at_); open != std::string_view::npos;
+             open = html_.find("</", open + 2)) {
+            if (!base::StartsWithIgnoreCase(html_.substr(open + 2), name)) continue;
+            const auto end = html_.find('>', open);
+            at_ = end == std::string_view::npos ? html_.size() : end + 1;
+            return;
+        }
+        at_ = html_.size();
+    }
+
+    void StartLink(const HtmlTag& tag) {
+        link_.clear();
+        for (const char c : AttributeOf(tag.attributes, "href")) {
+            if (static_cast<uint8_t>(c) > ' ' && c != 127) link_ += c;
+        }
+        link_from_ = lines_.size();
+        if (base::StartsWithIgnoreCase(link_, "mailto:")) {
+            link_ = link_.substr(
+                7, link_.find('?') == std::string::npos ? std::string::npos : link_.find('?') - 7
+            );
+        }
+        if (base::StartsWithIgnoreCase(link_, "javascript:") || link_.substr(0, 1) == "#") {
+            link_.clear();
+        }
+    }
+
+    void EndLink() {
+        if (link_.empty()) return;
+        const std::string link = std::move(link_);
+        link_.clear();
+        const auto shown = base::Trim(lines_.From(std::min(link_from_, lines_.size())));
+        if (shown.empty() || shown == link || base::Cat(shown, "/") == link) return;
+        lines_.Blank();
+        lines_.Text(base::Cat("(", link, ")"));
+    }
+
+    std::string_view html_;
+    size_t at_ = 0;
+    bool in_head_ = false;
+    std::string link_;
+    size_t link_from_ = 0;
+    PlainLines lines_;
+};
+
+}  // namespace
+
+std::string HtmlToText(std::string_view html) {
+    std::string text = HtmlReader(html).Read();
+    const auto last = text.find_last_not_of(" \n");
+    text.resize(last == std::string::npos ? 0 : last + 1);
+    if (!text.empty()) text += '\n';
+    return text;
+}
+
+}  // namespace opensend::mime

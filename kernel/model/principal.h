@@ -1,0 +1,25 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "kernel/model/ids.h"
+#include "kernel/model/permission.h"
+
+namespace opensend::model {
+
+/// Who is calling, proven and checked.
+struct Principal {
+    TenantId tenant;
+    ApiKeyId key;
+    KeyPermission permission = KeyPermission::kSendingAccess;
+    std::optional<DomainId> domain;        // the key is bound to this domain
+    std::optional<base::Time> expires_at;  // of the key; what it mints ends no later
+    std::string allowed_ips;               // JSON array text; what it mints is no wider
+    bool org_suspended = false;            // class R routes still work
+
+    /// "api_key:<id>" in histories.
+    std::string Actor() const { return "api_key:" + key.ToString(); }
+};
+
+}  // namespace opensend::model

@@ -1,0 +1,146 @@
+#include "kernel/plugin/kinds/limiters.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "kernel/plugin/load/import.h"
+
+namespace opensend::plugin {
+namespace {
+
+constexpr size_t kMaxOverdue = 1024;
+
+void FillRequests(
+    std::span<const model::RateBucket> buckets, bool peek, std::vector<osp_rl_req>& out
+) {
+    out.clear();
+    for (const model::RateBucket& bucket : buckets) {
+        osp_rl_req request{};
+        request.size = sizeof request;
+        if (peek) request.flags = OSP_RL_PEEK;
+        request.cost = bucket.cost;
+        request.processes = 1;
+        request.key = {bucket.key.data(), bucket.key.size()};
+        request.emission_us = bucket.emission_us;
+        request.burst_us = bucket.burst_us;
+        out.push_back(request);
+    }
+}
+
+}  // namespace
+
+struct PluginLimiter::Loan final : public Waiter {
+    bool Accept(osp_token, const osp_completion& completion) override {
+        base::MutexLock lock(mutex);
+        done = true;
+        status = completion.status;
+        changed.NotifyAll();
+        return true;
+    }
+
+    std::vector<std::string> keys;  // copies: the caller's may be gone when the plugin is late
+    std::vector<osp_rl_req> requests;
+    std::vector<osp_rl_res> results;
+    base::Mutex mutex;
+    base::CondVar changed;
+    bool done OPENSEND_GUARDED_BY(mutex) = false;
+    osp_status status OPENSEND_GUARDED_BY(mutex) = OSP_OK;
+};
+
+PluginLimiter::PluginLimiter(
+    std::unique_ptr<Instance> instance, osp_ratelimit_v1 table, std::chrono::milliseconds timeout
+)
+    : table_(table), call_timeout_(timeout), instance_(std::move(instance)) {}
+
+Checked<std::unique_ptr<PluginLimiter>> PluginLimiter::Make(
+    std::unique_ptr<Instance> instance, std::chrono::milliseconds call_timeout
+) {
+    osp_ratelimit_v1 table{};
+    if (!Import(instance->kind().table, OPENSEND_SIZE_THROUGH(osp_ratelimit_v1, acquire), table) ||
+        table.acquire == nullptr)
+        return Refuse("table", "acquire", "an empty slot");
+    FillNothing(table.refund);
+    return std::unique_ptr<PluginLimiter>(
+        new PluginLimiter(std::move(instance), table, call_timeout)
+    );
+}
+
+bool PluginLimiter::WaitForAnswer(const std::shared_ptr<Loan>& loan, osp_token token) {
+    const base::Clock& clock = instance_->clock();
+    const base::MonoTime deadline = clock.Mono() + call_timeout_;
+    base::MutexLock lock(loan->mutex);
+    while (!loan->done) {
+        const auto left = deadline - clock.Mono();
+        if (left.count() <= 0 && instance_->tokens().Revoke(token)) return false;
+        const std::chrono::nanoseconds longest = std::chrono::milliseconds(50);
+        const std::chrono::nanoseconds shortest = std::chrono::milliseconds(1);
+        loan->changed.WaitFor(lock, std::clamp(left, shortest, longest));
+    }
+    return loan->status == OSP_OK;
+}
+
+model::RateVerdict PluginLimiter::Acquire(std::span<const model::RateBucket> buckets, bool peek) {
+    model::RateVerdict verdict;
+    verdict.buckets.resize(buckets.size());
+    if (buckets.empty()) return verdict;
+    verdict.allowed = false;
+    verdict.store_failed = true;
+    const bool too_many = overdue_.With([](auto& list) { return list.size() >= kMaxOverdue; });
+    thread_local std::shared_ptr<Loan> reusable;
+    if (!reusable) reusable = std::make_shared<Loan>();
+    const std::shared_ptr<Loan> loan = reusable;
+    {
+        base::MutexLock lock(loan->mutex);
+        loan->done = false;
+    }
+    const osp_token token = too_many || !instance_->running() ? 0 : instance_->tokens().Open(loan);
+    if (token == 0) return verdict;
+    FillRequests(buckets, peek, loan->requests);
+    loan->keys.resize(buckets.size());
+    for (size_t i = 0; i < buckets.size(); ++i) {
+        loan->keys[i] = buckets[i].key;
+        loan->requests[i].key = {loan->keys[i].data(), loan->keys[i].size()};
+    }
+    loan->results.assign(buckets.size(), osp_rl_res{sizeof(osp_rl_res), 0, 0, 0, 0, 0, 0});
+
+    ++instance_->counters().calls;
+    const auto deadline = static_cast<osp_time>((instance_->clock().Mono() + call_timeout_).ns);
+    const osp_status status = table_.acquire(
+        instance_->raw(), loan->requests.data(), sizeof(osp_rl_req), loan->results.data(),
+        sizeof(osp_rl_res), static_cast<uint32_t>(buckets.size()), token, deadline
+    );
+    bool answered = status == OSP_OK;
+    if (status == OSP_PENDING) {
+        answered = WaitForAnswer(loan, token);
+        if (!answered) {
+            reusable = nullptr;
+            overdue_.With([&](auto& list) { list.push_back(loan); });
+        }
+    } else {
+        instance_->tokens().Revoke(token);
+    }
+    if (!answered) {
+        ++instance_->counters().errors;
+        return verdict;
+    }
+    verdict.store_failed = false;
+    verdict.allowed = true;
+    for (size_t i = 0; i < buckets.size(); ++i) {
+        const osp_rl_res& result = loan->results[i];
+        verdict.allowed = verdict.allowed && result.allowed == 1;
+        verdict.degraded = verdict.degraded || (result.flags & OSP_RL_DEGRADED) != 0;
+        verdict.buckets[i] = {result.remaining, result.retry_after_us, result.reset_us};
+    }
+    return verdict;
+}
+
+void PluginLimiter::Refund(std::span<const model::RateBucket> buckets) {
+    if (buckets.empty() || !instance_->running()) return;
+    std::vector<osp_rl_req> requests;
+    FillRequests(buckets, false, requests);
+    table_.refund(
+        instance_->raw(), requests.data(), sizeof(osp_rl_req), static_cast<uint32_t>(buckets.size())
+    );
+}
+
+}  // namespace opensend::plugin

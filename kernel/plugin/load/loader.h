@@ -1,0 +1,29 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <opensend/plugin.h>
+
+#include "kernel/plugin/load/gate.h"
+
+namespace opensend::plugin {
+
+/// One kind of a loaded plugin; tables are imported, names copied.
+struct LoadedKind {
+    std::string iface, name;
+    osp_instance_vt instance{};
+    const void* table = nullptr;
+};
+
+struct LoadedPlugin {
+    std::string id, version;
+    std::vector<LoadedKind> kinds;
+    osp_status (*load)(const osp_host*, osp_error*) noexcept = nullptr;
+};
+
+/// Maps the file that passed the gate, asks for its descriptor and compares it with the manifest.
+/// A mapped file stays for the life of the process.
+Checked<LoadedPlugin> Load(PluginFile& file);
+
+}  // namespace opensend::plugin

@@ -1,0 +1,58 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "kernel/base/clock.h"
+#include "kernel/json/reader.h"
+#include "kernel/mime/address.h"
+
+namespace opensend::emails {
+
+/// An attachment as it was asked for: bytes, or a URL that is fetched at dispatch.
+struct RequestedAttachment {
+    std::string filename, content_type, content_id;
+    std::string content;  // decoded
+    std::string url;      // empty: content is here
+};
+
+/// A valid send body (REST 2.1.1), before the semantic checks.
+struct SendRequest {
+    mime::Mailbox from;
+    std::vector<mime::Mailbox> to, cc, bcc, reply_to;
+    std::string subject;
+    std::optional<std::string> html, text;
+    std::vector<std::pair<std::string, std::string>> headers;
+    std::optional<std::string> message_id;  // the caller's own, with angle brackets
+    std::vector<RequestedAttachment> attachments;
+    std::vector<std::pair<std::string, std::string>> tags;
+    std::optional<base::Time> scheduled_at;
+    std::string stream = "transactional";
+};
+
+struct ReadContext {
+    base::Time now;
+    std::string zone = "UTC";
+    bool https_only = true;
+    size_t max_attachment_b64_bytes = 41'943'040;
+};
+
+/// Reads one send body; every problem is collected under `prefix` ("" or "3" of a batch). Names of
+/// unknown fields go to `ignored`.
+SendRequest ReadSendRequest(
+    json::Value body,
+    const std::string& prefix,
+    const ReadContext& context,
+    bool strict,
+    json::Problems& problems,
+    std::vector<std::string>& ignored
+);
+
+/// REST 3.3: fills headers and message_id.
+void ReadHeaders(json::ObjectReader& in, SendRequest& out);
+/// REST 3.4.
+void ReadAttachments(json::ObjectReader& in, const ReadContext& context, SendRequest& out);
+
+}  // namespace opensend::emails

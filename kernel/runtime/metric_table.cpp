@@ -1,0 +1,43 @@
+#include "kernel/runtime/metric_table.h"
+
+namespace opensend::runtime {
+
+const std::vector<Metric>& AllMetrics() {
+    using enum MetricKind;
+    // clang-format off
+    static const std::vector<Metric> all = {
+        {"opensend_accept_seconds", kHistogram, "entrance", "Time from request to commit of an accepted message."},
+        {"opensend_accept_total", kCounter, "entrance,outcome", "Messages offered, by what became of them."},
+        {"opensend_attempt_seconds", kHistogram, "transport", "Time of one delivery attempt."},
+        {"opensend_attempts_total", kCounter, "transport,class", "Delivery attempts by result class."},
+        {"opensend_auth_failures_total", kCounter, "kind", "Credentials that were refused."},
+        {"opensend_build_info", kGauge, "version,commit", "Always 1."},
+        {"opensend_claims_total", kCounter, "", "Recipients claimed by workers."},
+        {"opensend_db_errors_total", kCounter, "class", "Failed database statements."},
+        {"opensend_decrypt_failures_total", kCounter, "table", "Stored secrets that could not be decrypted."},
+        {"opensend_egress_refused_total", kCounter, "caller,reason", "Outgoing requests the address guard refused."},
+        {"opensend_events_total", kCounter, "type", "Events written to the log."},
+        {"opensend_http_in_flight", kGauge, "", "Requests being answered."},
+        {"opensend_http_request_seconds", kHistogram, "listener,route", "Time of one request."},
+        {"opensend_http_requests_total", kCounter, "listener,route,method,status", "Requests answered."},
+        {"opensend_illegal_transitions_total", kCounter, "", "Changes of state that the state machine refused."},
+        {"opensend_leases_expired_total", kCounter, "phase", "Leases that ran out."},
+        {"opensend_log_dropped_total", kCounter, "", "Log lines dropped because their reader was too slow."},
+        {"opensend_plugin_calls_total", kCounter, "plugin,result", "Calls into plugins."},
+        {"opensend_plugin_seconds", kHistogram, "plugin,fn", "Time of one call into a plugin."},
+        {"opensend_plugin_up", kGauge, "plugin", "1 while the plugin works."},
+        {"opensend_poison_total", kCounter, "", "Work that was set aside after killing its worker."},
+        {"opensend_queue_depth", kGauge, "lane,state", "Recipients waiting."},
+        {"opensend_rate_limit_total", kCounter, "bucket,result", "Decisions of the rate limiter."},
+        {"opensend_recipient_transitions_total", kCounter, "from,to", "Changes of a recipient's state."},
+        {"opensend_start_time_seconds", kGauge, "", "Start of the process, seconds since 1970."},
+        {"opensend_stuck_tasks_total", kCounter, "", "Tasks abandoned by the watchdog."},
+        {"opensend_unknown_outcome_total", kCounter, "resolution", "Attempts without a known outcome."},
+        {"opensend_up_roles", kGauge, "role", "1 for each role of the process."},
+        {"opensend_webhook_attempts_total", kCounter, "class", "Web hook attempts by result."},
+    };
+    // clang-format on
+    return all;
+}
+
+}  // namespace opensend::runtime

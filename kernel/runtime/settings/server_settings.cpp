@@ -1,0 +1,115 @@
+#include <iterator>
+
+#include "kernel/runtime/settings/setting_rows.h"
+
+namespace opensend::runtime {
+
+namespace {
+
+using enum SettingType;
+
+// clang-format off
+constexpr Setting kServerSettings[] = {
+    {"app.url", "OPENSEND_URL,BETTER_AUTH_URL,NEXT_PUBLIC_APP_URL,APP_URL", kText, "http://localhost:3015", "app_url", 0, "Address under which people reach the server; its host decides between evaluation and strict mode."},
+    {"app.env", "OPENSEND_ENV,NODE_ENV", kChoice, "development", "development|production|test", 0, "production asks for the secrets of strict mode even with a local address."},
+    {"app.trusted_origins", "BETTER_AUTH_TRUSTED_ORIGINS", kList, "", "origin", kReread, "Further origins whose pages may write with a session cookie."},
+    {"app.data_dir", "OPENSEND_DATA_DIR", kText, "./data", "", 0, "Folder for everything the server writes; on a local file system."},
+    {"app.name", "", kText, "OpenSend", "max50", 0, "Product name in pages and system mail."},
+    {"app.replicas", "OPENSEND_APP_REPLICAS", kInt, "1", "1..1000", 0, "Number of server processes of one installation; more than one needs PostgreSQL."},
+    {"api.bind", "", kList, "127.0.0.1 // 0.0.0.0, ::", "ip", 0, "Addresses of the API listener."},
+    {"api.port", "PORT", kInt, "3015", "1..65535", 0, "Port of the API listener."},
+    {"api.tls_cert", "", kText, "", "file", kReread, "PEM certificate chain of the API listener."},
+    {"api.tls_key", "", kText, "", "file", kReread, "PEM private key of the API listener."},
+    {"ingester.bind", "", kList, "127.0.0.1 // 0.0.0.0, ::", "ip", 0, "Addresses of the listener for provider events."},
+    {"ingester.port", "INGESTER_PORT", kInt, "3016", "1..65535", 0, "Port of the listener for provider events."},
+    {"ingester.tls_cert", "", kText, "", "file", kReread, "PEM certificate chain of the ingester."},
+    {"ingester.tls_key", "", kText, "", "file", kReread, "PEM private key of the ingester."},
+    {"ingester.jobs_bind", "", kText, "", "endpoint", 0, "address:port that alone answers the job routes."},
+    {"ingester.url", "INGESTER_URL", kText, "", "http_url", 0, "Where a scheduler without worker posts its jobs."},
+    {"ingester.job_token", "INGESTER_JOB_TOKEN", kText, "", "tokens", kSecret | kServer, "Bearer token of the job routes; two separated by a comma while it is replaced."},
+    {"ingester.inbound_token", "INGESTER_INBOUND_TOKEN", kText, "", "tokens", kSecret | kServer, "Bearer token of the inbound mail route; two separated by a comma while it is replaced."},
+    {"admin.bind", "", kList, "127.0.0.1", "ip", 0, "Addresses of the listener for metrics and health."},
+    {"admin.port", "", kInt, "3017", "1..65535", 0, "Port of the listener for metrics and health."},
+    {"admin.metrics_token", "", kText, "", "", kSecret, "Bearer token of /metrics; needed when the admin listener is not on loopback."},
+    {"http.max_connections", "", kInt, "16384", "0..1000000", kReread, "Open HTTP connections of the process; 0 for no limit."},
+    {"http.max_connections_per_address", "", kInt, "256", "0..1000000", kReread, "Open HTTP connections of one peer; 0 for no limit."},
+    {"net.trusted_proxies", "", kList, "", "cidr", kReread, "Proxies whose forwarding headers are believed."},
+    {"net.prefer", "", kChoice, "auto", "auto|ipv4|ipv6", kReread, "Address family that is tried first."},
+    {"database.url", "DATABASE_URL", kText, "", "database_url", kUrlSecret, "sqlite:<path> or postgres://user:password@host/name; without it an SQLite file in app.data_dir."},
+    {"database.pool.accept", "", kInt, "8", "1..200", 0, "PostgreSQL sessions that accept mail."},
+    {"database.pool.deliver", "", kInt, "8", "1..200", 0, "PostgreSQL sessions that deliver."},
+    {"database.pool.events", "", kInt, "4", "1..200", 0, "PostgreSQL sessions that handle events."},
+    {"database.pool.dashboard", "", kInt, "4", "1..200", 0, "PostgreSQL sessions for pages and lists."},
+    {"database.statement_timeout", "", kSpan, "10s", "100ms..10m", 0, "Longest time of one statement; the dashboard has half of it."},
+    {"database.allow_weak_password", "", kBool, "false", "", 0, "Accept an empty or well-known database password in strict mode."},
+    {"startup.db_wait", "", kSpan, "30s", "0s..1h", 0, "How long a start waits for PostgreSQL."},
+    {"drain.delay", "", kSpan, "0s // 5s", "0s..10m", 0, "Time between not being ready and closing the listeners."},
+    {"drain.timeout", "", kSpan, "30s", "1s..1h", 0, "Time for work in progress when the process ends."},
+    {"auth.secret", "BETTER_AUTH_SECRET", kText, "", "", kSecret | kServer, "Root of the session and form keys."},
+    {"auth.registration", "", kChoice, "closed", "closed|invite|open", kReread, "Who may create an account."},
+    {"auth.session_idle", "", kSpan, "7d", "5m..365d", kReread, "A session ends after this time without use."},
+    {"auth.session_max", "", kSpan, "30d", "5m..365d", kReread, "A session ends after this time in any case."},
+    {"auth.password_min", "", kInt, "12", "8..128", kReread, "Shortest password."},
+    {"auth.require_totp", "", kBool, "false", "", kReread | kLater, "Every password user enrols a second factor first."},
+    {"auth.backends", "", kList, "api_key", "name", 0, "Kinds or plugins that check credentials, in order."},
+    {"bootstrap.email", "OPENSEND_BOOTSTRAP_EMAIL", kText, "", "", kSecret, "Address of the first owner."},
+    {"bootstrap.password", "OPENSEND_BOOTSTRAP_PASSWORD", kText, "", "", kSecret, "Password of the first owner."},
+    {"google.client_id", "GOOGLE_CLIENT_ID", kText, "", "", kSecret, "Sign-in with Google: client id."},
+    {"google.client_secret", "GOOGLE_CLIENT_SECRET", kText, "", "", kSecret, "Sign-in with Google: client secret."},
+    {"oidc.<name>.issuer", "", kText, "", "https_url", kLater, "Issuer of an OpenID provider."},
+    {"oidc.<name>.client_id", "", kText, "", "", kLater, "Client id at the provider."},
+    {"oidc.<name>.client_secret", "", kText, "", "", kSecret | kLater, "Client secret at the provider."},
+    {"oidc.<name>.scopes", "", kList, "", "", kLater, "Scopes that are asked for."},
+    {"oidc.<name>.allowed_domains", "", kList, "", "host", kLater, "Mail domains that may sign in."},
+    {"oidc.<name>.default_role", "", kText, "", "name", kLater, "Role of a new member."},
+    {"secrets.master_key", "WEBHOOK_SECRET_ENCRYPTION_KEY", kText, "", "master_key", kSecret | kServer, "Key that encrypts stored secrets; 64 hexadecimal characters."},
+    {"secrets.previous_keys", "WEBHOOK_SECRET_ENCRYPTION_KEY_PREVIOUS", kText, "", "master_keys", kSecret, "Former master keys, comma-separated, that still decrypt."},
+    {"secrets.dir", "", kText, "/etc/opensend/secrets", "", 0, "Folder of the files that secret:<name> means."},
+    {"security.contact", "", kText, "mailto:security@namuh.co", "contact", 0, "Where vulnerabilities are reported, shown in security.txt."},
+    {"egress.allow_cidrs", "", kList, "", "cidr", kReread, "Private ranges that web hooks may reach."},
+    {"egress.allow_private", "ALLOW_PRIVATE_WEBHOOK_URLS", kBool, "false", "", 0, "Adds the usual private ranges to egress.allow_cidrs, and loopback in evaluation mode."},
+    {"egress.ports", "", kList, "80, 443, 8080, 8443", "port", kReread, "Ports that web hooks may use."},
+    {"egress.https_only", "", kBool, "false // true", "", kReread, "Web hooks need https."},
+    {"egress.proxy", "", kText, "", "http_url", kLater, "Proxy for outgoing requests."},
+    {"egress.dns_timeout", "", kSpan, "5s", "100ms..60s", 0, "Name look-up of an outgoing request."},
+    {"egress.connect_timeout", "", kSpan, "5s", "100ms..60s", 0, "Connection of an outgoing request."},
+    {"dns.servers", "", kList, "", "server", kReread, "Name servers, ip or ip:port; without them those of the system."},
+    {"ratelimit.backend", "RATE_LIMIT_BACKEND", kText, "memory", "name", 0, "memory, redis, disabled or a kind of an enabled plugin."},
+    {"ratelimit.redis_url", "REDIS_URL", kText, "", "redis_url", kUrlSecret, "redis:// or rediss:// address of the shared limiter."},
+    {"ratelimit.redis_ca_file", "REDIS_CA_FILE", kText, "", "file", 0, "PEM roots for rediss instead of the system's."},
+    {"ratelimit.redis_mode", "", kChoice, "lease", "lease|exact", 0, "Units are taken ahead of need, or asked for one by one."},
+    {"ratelimit.redis_prefix", "", kText, "os:rl:", "max50", 0, "First part of every key in Redis."},
+    {"ratelimit.on_store_failure", "", kChoice, "local", "local|open|closed", 0, "What happens while the store is away: own share, everything, nothing."},
+    {"ratelimit.<bucket>.rate", "", kText, "", "rate", kReread, "Sustained rate of a bucket, such as 50/s or 10/min."},
+    {"ratelimit.<bucket>.burst", "", kInt, "", "1..10000000", kReread, "Units a full bucket holds."},
+    {"log.level", "", kChoice, "info", "debug|info|warn|error", kReread, "Least important line that is written."},
+    {"log.format", "", kChoice, "json", "json|text", kReread, "json for collectors, text for terminals."},
+    {"log.pii", "", kChoice, "hash", "hash|none", kReread, "Mail addresses in logs: a keyed hash or nothing."},
+    {"logs.capture", "", kChoice, "all", "all|mutations|off", kReread, "API requests kept for the request log."},
+    {"process.memory_limit", "", kSize, "", "64MiB..1024GiB", 0, "Memory beyond which new work is refused."},
+    {"process.core_dumps", "", kBool, "false", "", 0, "Allow core dumps, which hold secrets."},
+    {"metrics.org_labels", "", kBool, "false", "", 0, "Metrics carry the organization."},
+    {"scheduler.interval", "INGESTER_SCHEDULER_INTERVAL_SECONDS", kSpan, "15s", "5s..300s", 0, "Time between two looks for timed jobs."},
+    {"telemetry.otlp_endpoint", "", kText, "", "http_url", kLater, "Collector of traces."},
+    {"telemetry.error_dsn", "", kText, "", "", kSecret | kLater, "Collector of error reports."},
+    {"plugins.dir", "", kText, "/usr/lib/opensend/plugins", "", 0, "Folder of the plugin files."},
+    {"plugins.enabled", "", kList, "capture, smtp, api_key, memory_limit", "name", 0, "Plugins that are loaded; nothing else is opened."},
+    {"plugins.trusted_keys", "", kList, "", "", 0, "Keys whose signatures on plugins are accepted."},
+    {"plugins.sealed", "", kBool, "false", "", 0, "Only signed or pinned plugins are loaded."},
+    {"plugins.experimental", "", kList, "", "", 0, "Interfaces that may still change and are allowed."},
+    {"plugins.<name>.file", "", kText, "", "", 0, "File of the plugin below plugins.dir; <name>.so without it."},
+    {"plugins.<name>.sha256", "", kText, "", "sha256", 0, "The only content the file may have."},
+    {"plugins.<name>.isolation", "", kChoice, "", "inproc|worker", 0, "Run inside the server or in a process of its own."},
+    {"plugins.<name>.required", "", kBool, "false", "", 0, "The server does not start without the plugin."},
+    {"plugins.<name>.grants.*", "", kText, "", "", 0, "What the plugin may use."},
+    {"plugins.<name>.config.*", "", kText, "", "", kReread, "The plugin's own configuration."},
+};
+// clang-format on
+
+}  // namespace
+
+std::vector<Setting> ServerSettings() {
+    return {std::begin(kServerSettings), std::end(kServerSettings)};
+}
+
+}  // namespace opensend::runtime

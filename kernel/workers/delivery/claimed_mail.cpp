@@ -1,0 +1,148 @@
+#include "kernel/workers/delivery/claimed_mail.h"
+
+#include <map>
+
+#include "kernel/base/check.h"
+#include "kernel/base/error.h"
+#include "kernel/json/value.h"
+#include "kernel/resources/emails/email_json.h"
+
+namespace opensend::delivery {
+namespace {
+
+constexpr db::Query kLoadClaimed{"delivery.load_claimed", R"sql(
+    SELECT q.email_id, q.ordinal, q.org_id, r.address, r.match_key, r.status, s.id, s.reason,
+           e.message_id, e.from_text, e.from_domain, e.subject, e.addresses, e.tags, e.headers,
+           e.stream, e.recipient_count, e.created_at, e.scheduled_at, c.html, c.text, c.blob_key,
+           (SELECT COUNT(*) FROM email_attachments a WHERE a.email_id = q.email_id), o.state,
+           d.id, d.sending_verified, d.sending, d.selector, d.dkim_private_rsa
+      FROM queue q
+      JOIN recipients r ON r.email_id = q.email_id AND r.ordinal = q.ordinal
+      JOIN emails e ON e.id = q.email_id
+      JOIN email_contents c ON c.email_id = q.email_id
+      JOIN orgs o ON o.id = q.org_id
+      LEFT JOIN suppressions s ON s.org_id = q.org_id AND s.match_key = r.match_key
+      LEFT JOIN domains d ON d.org_id = q.org_id AND d.name = e.from_domain
+     WHERE q.lease_owner = $1 AND q.lease_fence = $2 AND q.lease_until > 0)sql"};
+
+std::shared_ptr<const LoadedMail> ReadMail(const db::Row& row) {
+    auto mail = std::make_shared<LoadedMail>();
+    emails::Email& e = mail->email;
+    e.id = row.Id<model::EmailId>(0);
+    e.tenant = row.Id<model::TenantId>(2);
+    e.message_id = row.Text(8);
+    e.from_text = row.Text(9);
+    e.from_domain = row.Text(10);
+    e.subject = row.Text(11);
+    e.addresses = row.Text(12);
+    e.tags = row.Text(13);
+    e.headers = row.Text(14);
+    e.stream = row.Text(15);
+    e.recipient_count = row.Int(16);
+    e.created_at = row.Time(17);
+    e.scheduled_at = row.OptionalTime(18);
+    mail->content = {row.OptionalText(19), row.OptionalText(20), row.OptionalText(21)};
+    mail->has_attachments = row.Int(22) > 0;
+    mail->org_state = row.Text(23);
+    if (!row.IsNull(24)) {
+        mail->sender.domain = row.Id<model::DomainId>(24);
+        mail->sender.usable = row.Bool(25) && row.Text(26) == "enabled";
+        mail->sender.selector = row.Text(27);
+        mail->sender.dkim_private_rsa = row.Text(28);
+    }
+    mail->facts = emails::FactsOf(e);
+    return mail;
+}
+
+std::vector<mime::Mailbox> ReadMailboxes(const json::Value& addresses, std::string_view name) {
+    std::vector<mime::Mailbox> out;
+    const json::Value list = addresses.Find(name);
+    for (size_t i = 0; i < list.size(); ++i) {
+        auto mailbox = mime::ParseMailbox(list.At(i).AsString());
+        OPENSEND_CHECK(mailbox.ok(), "stored mailboxes were valid at accept");
+        out.push_back(std::move(*mailbox));
+    }
+    return out;
+}
+
+}  // namespace
+
+std::vector<std::shared_ptr<ClaimedRecipient>> ClaimMail(
+    db::Session& tx,
+    queue::Lane lane,
+    const std::string& owner,
+    base::Time now,
+    base::Time until,
+    int limit
+) {
+    std::vector<std::shared_ptr<ClaimedRecipient>> out;
+    const auto rows = queue::QueueStore::Claim(tx, lane, owner, now, until, limit);
+    if (rows.empty()) return out;
+    std::map<std::pair<model::EmailId, int64_t>, const queue::QueueRow*> by_key;
+    for (const auto& row : rows) by_key[{row.email, row.ordinal}] = &row;
+    const queue::Lease lease{owner, rows.front().fence};
+    std::map<model::EmailId, std::shared_ptr<const LoadedMail>> mails;
+    for (const db::Row& row : tx.Execute(kLoadClaimed, {lease.owner, lease.fence})) {
+        const auto email = row.Id<model::EmailId>(0);
+        auto& mail = mails[email];
+        if (!mail) mail = ReadMail(row);
+        const auto found = by_key.find({email, row.Int(1)});
+        OPENSEND_CHECK(found != by_key.end(), "a loaded row was claimed");
+        auto claimed = std::make_shared<ClaimedRecipient>();
+        claimed->row = *found->second;
+        claimed->lease = lease;
+        claimed->mail = mail;
+        claimed->address = row.Text(3);
+        claimed->match_key = row.Text(4);
+        const auto status = model::ParseEmailStatus(row.Text(5));
+        OPENSEND_CHECK(status.has_value(), "a stored status is known");
+        claimed->status = *status;
+        claimed->suppression_id = row.OptionalText(6);
+        claimed->suppression_reason = row.OptionalText(7);
+        out.push_back(std::move(claimed));
+    }
+    return out;
+}
+
+mime::Message ComposeMessage(
+    const LoadedMail& mail,
+    const std::vector<emails::AttachmentRow>& attachments,
+    blob::BlobStore& blobs
+) {
+    mime::Message message;
+    const auto parsed = json::Document::Parse(
+        mail.email.addresses, {.max_depth = 8, .max_keys = 100, .max_elements = 10'000}
+    );
+    const auto headers = json::Document::Parse(mail.email.headers);
+    OPENSEND_CHECK(parsed.ok() && headers.ok(), "stored JSON parses");
+    auto from = mime::ParseMailbox(mail.email.from_text);
+    OPENSEND_CHECK(from.ok(), "stored mailboxes were valid at accept");
+    message.message_id = mail.email.message_id;
+    message.date = mail.email.scheduled_at.value_or(mail.email.created_at);
+    message.from = std::move(*from);
+    message.to = ReadMailboxes(parsed->root(), "to");
+    message.cc = ReadMailboxes(parsed->root(), "cc");
+    message.reply_to = ReadMailboxes(parsed->root(), "reply_to");
+    message.subject = mail.email.subject;
+    for (size_t i = 0; i < headers->root().size(); ++i) {
+        message.headers.emplace_back(
+            headers->root().NameAt(i), headers->root().MemberAt(i).AsString()
+        );
+    }
+    emails::EmailContent content = mail.content;
+    if (content.blob_key) content = emails::UnpackContent(blobs.Get(*content.blob_key));
+    message.text = std::move(content.text);
+    message.html = std::move(content.html);
+    for (const auto& row : attachments) {
+        mime::Attachment attachment;
+        attachment.filename = row.filename;
+        attachment.content_type = row.content_type;
+        attachment.content_id = row.content_id;
+        OPENSEND_CHECK(row.blob_key.has_value(), "attachments were fetched before");
+        attachment.content = blobs.Get(*row.blob_key);
+        message.attachments.push_back(std::move(attachment));
+    }
+    return message;
+}
+
+}  // namespace opensend::delivery

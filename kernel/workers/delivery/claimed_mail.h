@@ -1,0 +1,67 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "kernel/blob/blob_store.h"
+#include "kernel/db/session.h"
+#include "kernel/events/payload.h"
+#include "kernel/mime/builder.h"
+#include "kernel/queue/queue_store.h"
+#include "kernel/resources/emails/email.h"
+
+namespace opensend::delivery {
+
+/// What the claim transaction says about the sender, from the domain row.
+struct SenderFacts {
+    bool usable = false;  // verified and enabled, exactly the From domain of this tenant
+    model::DomainId domain;
+    std::string selector;
+    std::string dkim_private_rsa;  // sealed
+};
+
+/// A message as the worker holds it: shared by its recipients of one claim.
+struct LoadedMail {
+    emails::Email email;
+    emails::EmailContent content;
+    bool has_attachments = false;
+    SenderFacts sender;
+    std::string org_state;
+    events::EmailFacts facts;
+};
+
+/// One claimed recipient with everything that was read in the claim transaction.
+struct ClaimedRecipient {
+    queue::QueueRow row;
+    queue::Lease lease;
+    std::shared_ptr<const LoadedMail> mail;
+    std::string address, match_key;
+    model::EmailStatus status = model::EmailStatus::kQueued;
+    std::optional<std::string> suppression_id, suppression_reason;
+    // Set when an attempt begins:
+    model::AttemptId attempt;
+    std::string transport;
+    base::Time started_at;
+};
+
+/// Claims due recipients of a lane and reads what dispatch needs, in the caller's transaction.
+std::vector<std::shared_ptr<ClaimedRecipient>> ClaimMail(
+    db::Session& tx,
+    queue::Lane lane,
+    const std::string& owner,
+    base::Time now,
+    base::Time until,
+    int limit
+);
+
+/// The message to build, with bodies and attachments from the blob store. Throws base::Error when
+/// the blob store cannot answer.
+mime::Message ComposeMessage(
+    const LoadedMail& mail,
+    const std::vector<emails::AttachmentRow>& attachments,
+    blob::BlobStore& blobs
+);
+
+}  // namespace opensend::delivery

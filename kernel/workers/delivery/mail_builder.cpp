@@ -1,0 +1,158 @@
+#include "kernel/workers/delivery/mail_builder.h"
+
+#include "kernel/base/encoding.h"
+#include "kernel/base/error.h"
+#include "kernel/base/text.h"
+#include "kernel/base/utf8.h"
+#include "kernel/db/transaction.h"
+#include "kernel/mime/dkim.h"
+#include "kernel/resources/emails/email_store.h"
+#include "kernel/runtime/log.h"
+#include "kernel/runtime/metrics.h"
+
+namespace opensend::delivery {
+namespace {
+
+constexpr size_t kMaxFetch = 30 * 1024 * 1024;
+constexpr size_t kMaxMessage = 40 * 1024 * 1024;
+constexpr std::chrono::seconds kFetchDeadline{30};
+constexpr size_t kMaxKeys = 1000;
+
+BuildFailure FetchFailed(std::string_view why) {
+    return {
+        BuildFailure::Kind::kFailed, "attachment_fetch_failed",
+        base::Cat("An attachment could not be fetched: ", why, '.')};
+}
+
+/// 408, 429 and 5xx are worth another try; so is a silent peer.
+bool IsTransient(const http::FetchResult& result) {
+    using http::ClientFailure;
+    if (result.failure == ClientFailure::kNone) {
+        return result.status == 408 || result.status == 429 || result.status >= 500;
+    }
+    return result.failure == ClientFailure::kTimeout ||
+           result.failure == ClientFailure::kConnectFailed ||
+           result.failure == ClientFailure::kCanceled || result.failure == ClientFailure::kProtocol;
+}
+
+}  // namespace
+
+std::optional<BuildFailure> MailBuilder::FetchAttachments(
+    const LoadedMail& mail, std::vector<emails::AttachmentRow>& rows
+) {
+    for (emails::AttachmentRow& row : rows) {
+        if (row.blob_key) continue;
+        if (row.status == "failed" || !row.url) return FetchFailed("it failed before");
+        const auto checked = deps_.guard.Check(*row.url);
+        if (!checked.ok() && checked.error().reason != "dns_resolution_failed") {
+            return FetchFailed("its URL is not allowed");
+        }
+        http::FetchResult result;
+        result.failure = http::ClientFailure::kConnectFailed;
+        if (checked.ok()) {
+            http::FetchRequest request;
+            request.method = "GET";
+            request.url = checked->url.url;
+            request.pinned = checked->addresses;
+            request.deadline = kFetchDeadline;
+            request.max_response_body = kMaxFetch;
+            request.cut_body = false;
+            result = deps_.http.Fetch(std::move(request));
+        }
+        if (IsTransient(result)) {
+            return BuildFailure{
+                BuildFailure::Kind::kLater, "attachment_pending",
+                "An attachment could not be fetched yet."};
+        }
+        const bool good = result.failure == http::ClientFailure::kNone && result.status >= 200 &&
+                          result.status < 300 && !result.body.empty();
+        if (good) {
+            row.blob_key = deps_.blobs.Put(result.body);
+            row.size = static_cast<int64_t>(result.body.size());
+        }
+        row.status = good ? "stored" : "failed";
+        db::Transaction tx(deps_.pool, db::Plane::kDeliver);
+        emails::EmailStore::SetAttachment(
+            tx, mail.email.tenant, row.id, row.status, row.size, row.blob_key
+        );
+        tx.Commit();
+        if (!good) return FetchFailed("the server refused or sent too much");
+    }
+    return std::nullopt;
+}
+
+std::shared_ptr<const crypto::SigningKey> MailBuilder::KeyOf(const LoadedMail& mail) {
+    const SenderFacts& sender = mail.sender;
+    const auto cached = keys_.With([&](auto& map) {
+        const auto found = map.find(sender.domain);
+        return found == map.end() ? nullptr : found->second;
+    });
+    if (cached) return cached;
+    const std::string org = mail.email.tenant.ToString();
+    const std::string row = sender.domain.ToString();
+    const auto opened =
+        deps_.keyring.Open({"domains", "dkim_private_rsa", org, row}, sender.dkim_private_rsa);
+    const auto der = opened.ok() ? base::Base64Decode(opened->Reveal()) : std::nullopt;
+    auto key =
+        der ? crypto::SigningKey::FromPkcs8(base::Secret(std::string(*der)))
+            : base::Result<crypto::SigningKey, std::string>(base::Failure{std::string("sealed")});
+    if (!key.ok()) {
+        runtime::Count("opensend_decrypt_failures_total", {"domains"});
+        OPENSEND_LOG(
+            kError, "dkim.key_unavailable", "a signing key does not open", kv("domain_id", row)
+        );
+        return nullptr;
+    }
+    auto shared = std::make_shared<const crypto::SigningKey>(std::move(*key));
+    keys_.With([&](auto& map) {
+        if (map.size() >= kMaxKeys) map.clear();
+        map[sender.domain] = shared;
+    });
+    return shared;
+}
+
+MailBuilder::Built MailBuilder::Build(const ClaimedRecipient& work, base::MonoTime deadline) {
+    const LoadedMail& mail = *work.mail;
+    std::vector<emails::AttachmentRow> attachments;
+    if (mail.has_attachments) {
+        db::Reader reader(deps_.pool, db::Plane::kDeliver);
+        attachments = emails::EmailStore::Attachments(reader, mail.email.tenant, mail.email.id);
+    }
+    if (auto failure = FetchAttachments(mail, attachments)) return *failure;
+    const mime::Message message = ComposeMessage(mail, attachments, deps_.blobs);
+    mime::Copy copy;
+    const std::string org = mail.email.tenant.ToString();
+    copy.feedback_id = base::Cat(mail.email.stream, ':', org.substr(24), ":-:", work.transport);
+    copy.boundary_seed = base::Cat(mail.email.message_id, ':', work.row.ordinal);
+    copy.smtputf8 = !base::IsAscii(work.address) || message.from.NeedsSmtpUtf8();
+    std::string bytes = mime::Build(message, copy);
+    if (bytes.size() > kMaxMessage) {
+        return BuildFailure{
+            BuildFailure::Kind::kFailed, "message_too_large",
+            "The encoded message exceeds 40 MiB."};
+    }
+    if (!mail.sender.selector.empty()) {
+        const auto key = KeyOf(mail);
+        if (!key) {
+            return BuildFailure{
+                BuildFailure::Kind::kSigningKey, "auth_config",
+                "The signing key of the domain cannot be read."};
+        }
+        const std::vector<mime::DkimKey> keys = {
+            {mail.email.from_domain, mail.sender.selector, key.get()}
+        };
+        bytes.insert(0, mime::DkimSign(bytes, keys, deps_.clock.Now()));
+    }
+    auto out = std::make_shared<model::OutgoingMessage>();
+    // Equal while an earlier try may have been taken: an unknown outcome leaves `tries` as it is.
+    out->id = base::Cat(mail.email.id.ToString(), '_', work.row.ordinal, '_', work.row.tries);
+    out->tenant = org;
+    out->mail_from = message.from.Address();
+    out->recipients = {work.address};
+    out->data = std::move(bytes);
+    out->attempt = static_cast<uint32_t>(work.row.tries + 1);
+    out->deadline = deadline;
+    return std::shared_ptr<const model::OutgoingMessage>(std::move(out));
+}
+
+}  // namespace opensend::delivery

@@ -1,0 +1,57 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "kernel/base/guarded.h"
+#include "kernel/blob/blob_store.h"
+#include "kernel/crypto/keyring.h"
+#include "kernel/crypto/signature.h"
+#include "kernel/db/pool.h"
+#include "kernel/http/client.h"
+#include "kernel/http/egress_guard.h"
+#include "kernel/model/transport.h"
+#include "kernel/workers/delivery/claimed_mail.h"
+
+namespace opensend::delivery {
+
+/// Why no message could be built.
+struct BuildFailure {
+    enum class Kind { kFailed = 1, kLater, kSigningKey };
+    Kind kind = Kind::kFailed;
+    std::string reason, message;
+};
+
+/// From a claimed recipient to the exact bytes: bodies and attachments, remote files fetched
+/// through the egress guard and kept, MIME, DKIM. Thread-safe; may block on a fetch for up to 30 s.
+class MailBuilder {
+public:
+    struct Deps {
+        db::Pool& pool;
+        blob::BlobStore& blobs;
+        const crypto::Keyring& keyring;
+        const http::EgressGuard& guard;
+        http::Client& http;
+        const base::Clock& clock;
+    };
+    explicit MailBuilder(Deps deps) : deps_(deps) {}
+
+    using Built = std::variant<std::shared_ptr<const model::OutgoingMessage>, BuildFailure>;
+    Built Build(const ClaimedRecipient& work, base::MonoTime deadline);
+
+private:
+    std::optional<BuildFailure> FetchAttachments(
+        const LoadedMail& mail, std::vector<emails::AttachmentRow>& rows
+    );
+    /// Null: the key does not open.
+    std::shared_ptr<const crypto::SigningKey> KeyOf(const LoadedMail& mail);
+
+    Deps deps_;
+    base::Guarded<std::map<model::DomainId, std::shared_ptr<const crypto::SigningKey>>> keys_;
+};
+
+}  // namespace opensend::delivery
