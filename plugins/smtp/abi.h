@@ -10,6 +10,8 @@
 
 #include <opensend/plugin.h>
 
+#include "plugins/smtp/message.h"
+
 namespace opensend::smtp_plugin {
 
 /// A copy of a foreign struct as far as both sides know it; the rest is zero.
@@ -63,6 +65,33 @@ osp_status Guard(osp_error* error, Function&& function) {
     } catch (const std::exception& problem) {
         return Fail(error, OSP_E_PANIC, problem.what());
     }
+}
+
+inline int32_t OutcomeCode(Outcome outcome) {
+    switch (outcome) {
+        case Outcome::kAccepted: return OSP_OUT_ACCEPTED;
+        case Outcome::kDeferred: return OSP_OUT_DEFERRED;
+        case Outcome::kRejected: return OSP_OUT_REJECTED;
+        case Outcome::kIndeterminate: return OSP_OUT_INDETERMINATE;
+        case Outcome::kOpen:
+        case Outcome::kCancelled:
+        case Outcome::kNotTried: break;
+    }
+    return OSP_OUT_NOT_TRIED;
+}
+
+static_assert(static_cast<int>(Stage::kConnect) == OSP_STAGE_CONNECT);
+static_assert(static_cast<int>(Stage::kMail) == OSP_STAGE_MAIL);
+static_assert(static_cast<int>(Stage::kEnd) == OSP_STAGE_END);
+
+inline uint16_t ClassCode(Hint hint) {
+    switch (hint) {
+        case Hint::kAuto: return OSP_CLASS_AUTO;
+        case Hint::kTemporary: return OSP_CLASS_TEMP;
+        case Hint::kAuthConfig: return OSP_CLASS_AUTH_CONFIG;
+        case Hint::kProtocol: return OSP_CLASS_PROTOCOL;
+    }
+    return OSP_CLASS_AUTO;
 }
 
 }  // namespace opensend::smtp_plugin

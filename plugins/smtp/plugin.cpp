@@ -21,33 +21,6 @@ constexpr uint32_t kMaxRcpts = 50;
 constexpr uint64_t kMaxBytes = 100 * 1024 * 1024;
 constexpr uint64_t kDeadlineMargin = kSecond / 5;
 
-int32_t OutcomeCode(Outcome outcome) {
-    switch (outcome) {
-        case Outcome::kAccepted: return OSP_OUT_ACCEPTED;
-        case Outcome::kDeferred: return OSP_OUT_DEFERRED;
-        case Outcome::kRejected: return OSP_OUT_REJECTED;
-        case Outcome::kIndeterminate: return OSP_OUT_INDETERMINATE;
-        case Outcome::kOpen:
-        case Outcome::kCancelled:
-        case Outcome::kNotTried: break;
-    }
-    return OSP_OUT_NOT_TRIED;
-}
-
-static_assert(static_cast<int>(Stage::kConnect) == OSP_STAGE_CONNECT);
-static_assert(static_cast<int>(Stage::kMail) == OSP_STAGE_MAIL);
-static_assert(static_cast<int>(Stage::kEnd) == OSP_STAGE_END);
-
-uint16_t ClassCode(Hint hint) {
-    switch (hint) {
-        case Hint::kAuto: return OSP_CLASS_AUTO;
-        case Hint::kTemporary: return OSP_CLASS_TEMP;
-        case Hint::kAuthConfig: return OSP_CLASS_AUTH_CONFIG;
-        case Hint::kProtocol: return OSP_CLASS_PROTOCOL;
-    }
-    return OSP_CLASS_AUTO;
-}
-
 osp_rcpt_result ResultOf(const Job& job, size_t rcpt, const Config& config) {
     const Verdict& verdict = job.message.verdicts[rcpt];
     osp_rcpt_result result{};
@@ -109,6 +82,7 @@ private:
     bool LoadBlob(Call& call, size_t index, const osp_msg& message);
     void Complete(Call& call, size_t index);
     void CompleteAs(Call& call, size_t index, osp_status status);
+    void CompleteAfterFailure(Call& call, size_t index);
 
     const osp_host* const host_;
     Relay relay_;
@@ -270,6 +244,21 @@ void Instance::CompleteAs(Call& call, size_t index, osp_status status) {
     host_->complete(host_, call.tokens[index], &completion);
 }
 
+/// Allocates nothing: the message may already be with the relay and must not be sent again blindly.
+void Instance::CompleteAfterFailure(Call& call, size_t index) {
+    if (!call.jobs[index].message.body_issued) return CompleteAs(call, index, OSP_E_INTERNAL);
+    osp_msg_result result{};
+    result.size = sizeof result;
+    result.all.size = sizeof result.all;
+    result.all.outcome = OSP_OUT_INDETERMINATE;
+    result.all.stage = OSP_STAGE_END;
+    osp_completion completion{};
+    completion.size = sizeof completion;
+    completion.result = &result;
+    call.completed[index] = true;
+    host_->complete(host_, call.tokens[index], &completion);
+}
+
 void Instance::Complete(Call& call, size_t index) {
     const Job& job = call.jobs[index];
     const auto& verdicts = job.message.verdicts;
@@ -338,7 +327,7 @@ osp_status Instance::Send(const osp_batch& batch, osp_error* error) {
         });
         // Whatever an exception left over.
         for (size_t i = 0; i < batch.n; ++i) {
-            if (!call->completed[i]) CompleteAs(*call, i, OSP_E_INTERNAL);
+            if (!call->completed[i]) CompleteAfterFailure(*call, i);
         }
     }
     {

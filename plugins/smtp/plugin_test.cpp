@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <iostream>
 #include <memory>
 #include <string>
 #include <thread>
@@ -340,6 +341,33 @@ TEST_F(SmtpPluginTest, ALargeMessageFromABlobArrivesWhole) {
     EXPECT_EQ(plugin->transport().send(plugin->get(), &batch, plugin->last_error()), OSP_OK);
     EXPECT_EQ(Only(1).outcome, OSP_OUT_ACCEPTED);
     EXPECT_EQ(got.size(), head.size() + host_.blob.size() + 100000 + 3);
+}
+
+TEST_F(SmtpPluginTest, AMessageThatCannotBeReadIsNeverSentInPart) {
+    std::string seen;
+    ScriptServer server([&](Peer& peer, int) {
+        peer.Hello();
+        for (int i = 0; i < 2; ++i) {
+            seen += peer.ReadTo("DATA\r\n");
+            peer.Say("250 m\r\n250 r\r\n354 go\r\n");
+            seen += peer.ReadTo("\r\n.\r\n");
+            peer.Say("250 ok\r\n");
+        }
+    });
+    const auto plugin = Start(server.port());
+    TestMessage first(1, "s@x.example", {"r@y.example"}, kMail);
+    TestMessage broken(2, "s@x.example", {"broken@y.example"}, kMail);
+    TestMessage last(3, "s@x.example", {"r@y.example"}, kMail);
+    int handle = 0;
+    broken.msg().blob = reinterpret_cast<const osp_blob*>(&handle);
+    broken.msg().total_size = 1000000;
+    osp_msg views[] = {first.msg(), broken.msg(), last.msg()};
+    osp_batch batch{sizeof(osp_batch), 0, views, 3, sizeof(osp_msg)};
+    EXPECT_EQ(plugin->transport().send(plugin->get(), &batch, plugin->last_error()), OSP_OK);
+    EXPECT_EQ(Only(1).outcome, OSP_OUT_ACCEPTED);
+    EXPECT_EQ(host_.Get(2).status, OSP_E_UNSUPPORTED);
+    EXPECT_EQ(Only(3).outcome, OSP_OUT_ACCEPTED);
+    EXPECT_EQ(seen.find("broken"), std::string::npos);
 }
 
 TEST_F(SmtpPluginTest, ProbeSaysHelloAndGoodbye) {

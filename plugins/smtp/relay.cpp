@@ -157,7 +157,7 @@ private:
         const bool busy = session.current() != nullptr && session.follower() == nullptr;
         if (!busy || next >= count_ || connection_->served + 1 >= kMaxServed) return;
         Job& job = jobs_[next];
-        if (job.cancelled.load(std::memory_order_relaxed)) return;
+        if (job.message.finished || job.cancelled.load(std::memory_order_relaxed)) return;
         if (job.deadline != 0 && MonotonicNow() >= job.deadline) return;
         job.message.Rewind();
         Annotate(job);

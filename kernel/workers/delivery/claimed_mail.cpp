@@ -14,12 +14,13 @@ constexpr db::Query kLoadClaimed{"delivery.load_claimed", R"sql(
     SELECT q.email_id, q.ordinal, q.org_id, r.address, r.match_key, r.status, s.id, s.reason,
            e.message_id, e.from_text, e.from_domain, e.subject, e.addresses, e.tags, e.headers,
            e.stream, e.recipient_count, e.created_at, e.scheduled_at, c.html, c.text, c.blob_key,
-           (SELECT COUNT(*) FROM email_attachments a WHERE a.email_id = q.email_id), o.state,
+           (SELECT COUNT(*) FROM email_attachments a
+             WHERE a.email_id = q.email_id AND a.org_id = q.org_id), o.state,
            d.id, d.sending_verified, d.sending, d.selector, d.dkim_private_rsa
       FROM queue q
-      JOIN recipients r ON r.email_id = q.email_id AND r.ordinal = q.ordinal
-      JOIN emails e ON e.id = q.email_id
-      JOIN email_contents c ON c.email_id = q.email_id
+      JOIN recipients r ON r.email_id = q.email_id AND r.ordinal = q.ordinal AND r.org_id = q.org_id
+      JOIN emails e ON e.id = q.email_id AND e.org_id = q.org_id
+      JOIN email_contents c ON c.email_id = q.email_id AND c.org_id = q.org_id
       JOIN orgs o ON o.id = q.org_id
       LEFT JOIN suppressions s ON s.org_id = q.org_id AND s.match_key = r.match_key
       LEFT JOIN domains d ON d.org_id = q.org_id AND d.name = e.from_domain
