@@ -87,7 +87,8 @@ struct Worker::State {
 
     void Run() {
         NameThisThread(name);
-        while (!token.stopped()) {
+        // At least once: a body that drains what was handed to it must see a stop that came early.
+        do {
             if (RunLogged(name, [this] { body(token); })) return;
             // A wake-up must not shorten the pause: a failing body would spin under load.
             const auto until = std::chrono::steady_clock::now() + kPauseAfterFailure;
@@ -95,7 +96,7 @@ struct Worker::State {
                  now = std::chrono::steady_clock::now()) {
                 token.SleepFor(std::chrono::ceil<std::chrono::milliseconds>(until - now));
             }
-        }
+        } while (!token.stopped());
     }
 
     const std::string name;

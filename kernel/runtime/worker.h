@@ -25,8 +25,9 @@ private:
     uint64_t wakes_ OPENSEND_GUARDED_BY(mutex_) = 0;
 };
 
-/// One named thread, stopped and joined by its owner's destructor. An exception that leaves the
-/// body is logged and the body runs again after a second: a worker never dies silently.
+/// One named thread, stopped and joined by its owner's destructor; the body runs at least once,
+/// even when the stop comes before it began. An exception that leaves the body is logged and the
+/// body runs again after a second: a worker never dies silently.
 class Worker {
 public:
     Worker(std::string name, std::function<void(StopToken&)> body);

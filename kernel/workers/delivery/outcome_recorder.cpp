@@ -26,7 +26,8 @@ constexpr db::Query kEndAttempt{"delivery.end_attempt", R"sql(
            transcript = $11
      WHERE org_id = $12 AND id = $13)sql"};
 constexpr db::Query kStatuses{"delivery.statuses", R"sql(
-    SELECT ordinal, status FROM recipients WHERE org_id = $1 AND email_id = $2)sql"};
+    SELECT ordinal, status FROM recipients WHERE org_id = $1 AND email_id = $2
+     ORDER BY ordinal {for_update})sql"};
 constexpr db::Query kMoveRecipient{"delivery.move_recipient", R"sql(
     UPDATE recipients SET status = $1, version = version + 1, attempts = $2,
            suppression_reason = COALESCE($3, suppression_reason), last_error_code = $4,

@@ -202,6 +202,7 @@ TEST_F(ConfigTest, RedisRulesOfStrictMode) {
     Strict();
     sources_.roles = {"api"};
     Env("RATE_LIMIT_BACKEND", "redis");
+    Env("OPENSEND_PLUGINS__ENABLED", "api_key, memory_limit, redis_limit");
     for (const char* good :
          {"redis://redis:6379", "redis://10.1.2.3/2", "redis://:pw@[fc00::1]",
           "rediss://u:pw@cache.example.com:6380/0"}) {
