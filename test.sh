@@ -28,7 +28,7 @@ cmake --build --preset tsan -j "$jobs" --target tsan_subset
 export ASAN_OPTIONS="detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1"
 export LSAN_OPTIONS="suppressions=$PWD/contrib/ci/lsan.supp:print_suppressions=0"
 export UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1"
-export TSAN_OPTIONS="suppressions=$PWD/contrib/ci/tsan.supp:halt_on_error=1:second_deadlock_stack=1"
+export TSAN_OPTIONS="suppressions=$PWD/contrib/ci/tsan.supp:halt_on_error=1"
 
 step "threads under ThreadSanitizer"
 contrib/ci/with-postgres ctest --test-dir build/tsan -L tsan --output-on-failure

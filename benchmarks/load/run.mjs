@@ -1,4 +1,4 @@
-// Whole-server figures: P1, P2, P5 and P10. Usage: contrib/ci/with-postgres --durable node benchmarks/load/run.mjs [seconds]
+// Whole-server figures: P1, P2, P5 and P10. Usage: contrib/ci/with-postgres --durable node benchmarks/load/run.mjs [seconds [P1 P2 P5]]
 // Every figure is with accepted mail on stable storage (SQLite FULL, PostgreSQL synchronous_commit=on),
 // the limiter on, and the count of messages reconciled end to end.
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
@@ -8,6 +8,7 @@ import path from 'node:path';
 import { freePort, Instance, sleep, smtpSink, until } from '../../tests/e2e/support.mjs';
 
 const seconds = Number(process.argv[2] ?? 10);
+const only = process.argv.slice(3);
 const limits = Object.fromEntries(['ORG__API', 'KEY__API', 'ORG__SEND'].flatMap((bucket) => [
   [`OPENSEND_RATELIMIT__${bucket}__RATE`, '1000000/s'], [`OPENSEND_RATELIMIT__${bucket}__BURST`, '1000000']]));
 
@@ -74,7 +75,7 @@ async function deliver(database, total) {
   const instance = await prepared(database);
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'opensend-bench-'));
   const port = await freePort();
-  const sink = spawn('/usr/sbin/smtp-sink', ['-u', 'nobody', '-c', `127.0.0.1:${port}`, '512'], { stdio: ['ignore', 'pipe', 'ignore'] });
+  const sink = spawn('/usr/sbin/smtp-sink', ['-u', 'nobody', `127.0.0.1:${port}`, '512'], { stdio: 'ignore' });
   await sleep(300);
   instance.env.OPENSEND_TRANSPORT_URL = `smtp://127.0.0.1:${port}?tls=none`;
   await instance.start({}, ['--roles=api']);
@@ -139,14 +140,12 @@ async function postfix(total) {
   }
 }
 
-await accept('sqlite');
-await accept('postgres');
-const ours = await deliver('sqlite', 20000);
-await deliver('postgres', 20000);
-try {
+const wanted = (name) => only.length === 0 || only.includes(name);
+if (wanted('P1')) await accept('sqlite');
+if (wanted('P2')) await accept('postgres');
+if (wanted('P5')) {
+  const ours = await deliver('sqlite', 20000);
+  await deliver('postgres', 20000);
   const peer = await postfix(3000);
   print('P5 ratio', { 'opensend/postfix': (ours / peer).toFixed(1) });
-} catch (error) {
-  console.log(`P5 peer  postfix could not be run here: ${error.message.split('\n')[0]}`);
-  process.exitCode = 1;
 }
