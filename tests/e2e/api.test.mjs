@@ -147,6 +147,23 @@ for (const database of ['sqlite', 'postgres']) {
         assert.ok(Math.abs(Date.parse(read.scheduled_at) - Date.now() - 3600000) < 60000);
       });
 
+      await t.test('filters a list', async () => {
+        const sent = await send({ ...good, subject: 'Filter me', to: ['Odd <delivered+Filter@opensend.test>'], tags: [{ name: 'f', value: 'one' }, { name: 'g_1', value: '' }] });
+        const found = async (query) => (await instance.call('GET', `/emails?${query}`, { key })).body.data.map((email) => email.id);
+        const domain = (await instance.call('GET', '/domains', { key })).body.data[0].id;
+        for (const query of ['tag_name=f', 'tag_name=f&tag_value=one', 'tag_name=g_1', 'subject=Filter', 'to=DELIVERED%2Bfilter@opensend.test',
+          `tag_name=f&domain_id=${domain}`, `tag_name=f&from=ada@example.dev&created_after=2020-01-01`]) {
+          assert.deepEqual(await found(query), [sent.body.id], query);
+        }
+        for (const query of ['tag_name=f&tag_value=on', 'tag_name=gx1', 'tag_name=f&created_before=2020-01-01', 'tag_name=f&from=eve@example.dev',
+          'tag_name=f&domain_id=019cadd4-cbcb-7f91-8540-60d7d17dd01c', 'tag_name=f&topic_id=019cadd4-cbcb-7f91-8540-60d7d17dd01c']) {
+          assert.deepEqual(await found(query), [], query);
+        }
+        await fails(instance.call('GET', '/emails?domain_id=x', { key }), 422, 'invalid_parameter');
+        await fails(instance.call('GET', '/emails?status=nonsense', { key }), 422, 'invalid_parameter');
+        await fails(instance.call('GET', '/emails?created_after=soon', { key }), 422, 'invalid_parameter');
+      });
+
       await t.test('replays by idempotency key', async () => {
         const headers = { 'Idempotency-Key': 'order-1' };
         const first = await send(good, { headers });

@@ -1,6 +1,8 @@
 #include "kernel/resources/emails/email_store.h"
 
 #include "kernel/base/check.h"
+#include "kernel/base/text.h"
+#include "kernel/json/writer.h"
 
 namespace opensend::emails {
 namespace {
@@ -59,15 +61,16 @@ constexpr db::Query kSetAttachment{"emails.set_attachment", R"sql(
     " AND (CAST($6 AS TEXT) IS NULL OR e.from_domain = $6)"                                     \
     " AND (CAST($7 AS TEXT) IS NULL OR substr(e.subject, 1, length($7)) = $7)"                  \
     " AND (CAST($8 AS BIGINT) IS NULL OR e.created_at >= $8)"                                   \
-    " AND (CAST($9 AS BIGINT) IS NULL OR e.created_at <= $9)"
+    " AND (CAST($9 AS BIGINT) IS NULL OR e.created_at <= $9)"                                   \
+    " AND (CAST($10 AS TEXT) IS NULL OR replace(e.tags, $10, '') <> e.tags)"
 constexpr db::Query kOlderEmails{
     "emails.list_older",
     "SELECT " OPENSEND_EMAIL_COLUMNS " WHERE e.org_id = $1 AND e.id < $2" OPENSEND_EMAIL_FILTER
-    " ORDER BY e.id DESC LIMIT $10"};
+    " ORDER BY e.id DESC LIMIT $11"};
 constexpr db::Query kNewerEmails{
     "emails.list_newer",
     "SELECT " OPENSEND_EMAIL_COLUMNS " WHERE e.org_id = $1 AND e.id > $2" OPENSEND_EMAIL_FILTER
-    " ORDER BY e.id LIMIT $10"};
+    " ORDER BY e.id LIMIT $11"};
 
 Email ReadEmail(const db::Row& row) {
     Email e;
@@ -109,6 +112,11 @@ db::Params EmailParams(const Email& e) {
 }
 
 }  // namespace
+
+std::string TagPattern(const std::string& name, const std::optional<std::string>& value) {
+    const std::string start = base::Cat("{\"name\":", json::Quote(name), ",\"value\":");
+    return value ? base::Cat(start, json::Quote(*value), '}') : start;
+}
 
 void EmailStore::Insert(
     db::Session& tx, std::span<const AcceptedEmail* const> accepted, base::UuidSource& ids
@@ -209,6 +217,7 @@ db::Page<Email> EmailStore::List(
         filter.subject_prefix,
         filter.created_after,
         filter.created_before,
+        filter.tag,
         page.fetch()};
     for (const db::Row& row : session.Execute(newer ? kNewerEmails : kOlderEmails, params)) {
         rows.push_back(ReadEmail(row));

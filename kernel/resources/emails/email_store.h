@@ -19,7 +19,11 @@ struct EmailFilter {
     std::optional<std::string> from_domain;
     std::optional<std::string> subject_prefix;
     std::optional<base::Time> created_after, created_before;
+    std::optional<std::string> tag;  // as TagPattern makes it
 };
+
+/// The text that the stored tags of a message hold when it has the tag; without a value any value.
+std::string TagPattern(const std::string& name, const std::optional<std::string>& value);
 
 class EmailStore {
 public:

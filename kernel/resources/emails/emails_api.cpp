@@ -52,6 +52,9 @@ EmailFilter ReadFilter(const api::Call& call) {
         if (!address.ok()) throw api::Call::BadParameter("to", "must be an email address");
         filter.to_key = address->Key();
     }
+    if (const auto tag = QueryText(call, "tag_name")) {
+        filter.tag = TagPattern(*tag, QueryText(call, "tag_value"));
+    }
     filter.from_address = QueryText(call, "from");
     filter.subject_prefix = QueryText(call, "subject");
     filter.created_after = QueryTime(call, "created_after", false);
@@ -59,11 +62,36 @@ EmailFilter ReadFilter(const api::Call& call) {
     return filter;
 }
 
+/// An id given as a filter; nullopt when it is not there.
+std::optional<base::Uuid> QueryId(const api::Call& call, std::string_view name) {
+    const auto text = QueryText(call, name);
+    if (!text) return std::nullopt;
+    const auto id = base::ParseUuid(*text);
+    if (!id) throw api::Call::BadParameter(name, "must be a UUID");
+    return id;
+}
+
+/// A domain that no message has: a filter that names nothing finds nothing.
+constexpr std::string_view kNoDomain = "-";
+
+/// The domain that `domain_id` names. Ids of what cannot exist yet (broadcasts, templates, topics)
+/// find nothing either.
+std::optional<std::string> DomainFilter(const api::Call& call, db::Session& session) {
+    for (const std::string_view name : {"broadcast_id", "template_id", "topic_id"}) {
+        if (QueryId(call, name)) return std::string(kNoDomain);
+    }
+    const auto id = QueryId(call, "domain_id");
+    if (!id) return std::nullopt;
+    const auto domain =
+        domains::DomainStore::Find(session, call.principal.tenant, model::DomainId(*id));
+    return domain ? domain->name : std::string(kNoDomain);
+}
+
 /// A restricted key sees only mail of its domain; the name is looked up per request.
 std::optional<std::string> RestrictedDomain(db::Session& session, const model::Principal& caller) {
     if (!caller.domain) return std::nullopt;
     const auto domain = domains::DomainStore::Find(session, caller.tenant, *caller.domain);
-    return domain ? domain->name : std::string("-");
+    return domain ? domain->name : std::string(kNoDomain);
 }
 
 /// Answers a send whose commit ended; runs on the committing thread.
@@ -162,7 +190,11 @@ api::Answer EmailsApi::List(const std::shared_ptr<api::Call>& call) {
     const db::PageRequest request = api::ReadPage(*call);
     EmailFilter filter = ReadFilter(*call);
     db::Reader reader(pool_);
-    filter.from_domain = RestrictedDomain(reader, call->principal);
+    filter.from_domain = DomainFilter(*call, reader);
+    if (const auto own = RestrictedDomain(reader, call->principal)) {
+        const bool other = filter.from_domain && *filter.from_domain != *own;
+        filter.from_domain = other ? std::string(kNoDomain) : *own;
+    }
     const auto page = EmailStore::List(reader, call->principal.tenant, filter, request);
     return api::ListAnswer(page, WriteListItem);
 }
