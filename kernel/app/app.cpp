@@ -247,7 +247,8 @@ void App::StartWorkers() {
         delivery::Dispatcher::Options{
             .policy = PolicyOf(config_),
             .lease = config_.Span("send.lease"),
-            .single_process = single}
+            .single_process = single,
+            .journal_path = base::Cat(config_.Text("app.data_dir"), "/outcomes.log")}
     );
 }
 

@@ -66,29 +66,19 @@ std::vector<mime::Mailbox> ReadMailboxes(const json::Value& addresses, std::stri
     return out;
 }
 
-}  // namespace
-
-std::vector<std::shared_ptr<ClaimedRecipient>> ClaimMail(
-    db::Session& tx,
-    queue::Lane lane,
-    const std::string& owner,
-    base::Time now,
-    base::Time until,
-    int limit
+std::vector<std::shared_ptr<ClaimedRecipient>> LoadRows(
+    db::Session& tx, const queue::Lease& lease, const std::vector<queue::QueueRow>& rows
 ) {
     std::vector<std::shared_ptr<ClaimedRecipient>> out;
-    const auto rows = queue::QueueStore::Claim(tx, lane, owner, now, until, limit);
-    if (rows.empty()) return out;
     std::map<std::pair<model::EmailId, int64_t>, const queue::QueueRow*> by_key;
     for (const auto& row : rows) by_key[{row.email, row.ordinal}] = &row;
-    const queue::Lease lease{owner, rows.front().fence};
     std::map<model::EmailId, std::shared_ptr<const LoadedMail>> mails;
     for (const db::Row& row : tx.Execute(kLoadClaimed, {lease.owner, lease.fence})) {
         const auto email = row.Id<model::EmailId>(0);
         auto& mail = mails[email];
         if (!mail) mail = ReadMail(row);
         const auto found = by_key.find({email, row.Int(1)});
-        OPENSEND_CHECK(found != by_key.end(), "a loaded row was claimed");
+        OPENSEND_CHECK(found != by_key.end(), "a loaded row belongs to the lease");
         auto claimed = std::make_shared<ClaimedRecipient>();
         claimed->row = *found->second;
         claimed->lease = lease;
@@ -103,6 +93,27 @@ std::vector<std::shared_ptr<ClaimedRecipient>> ClaimMail(
         out.push_back(std::move(claimed));
     }
     return out;
+}
+
+}  // namespace
+
+std::vector<std::shared_ptr<ClaimedRecipient>> ClaimMail(
+    db::Session& tx,
+    queue::Lane lane,
+    const std::string& owner,
+    base::Time now,
+    base::Time until,
+    int limit
+) {
+    const auto rows = queue::QueueStore::Claim(tx, lane, owner, now, until, limit);
+    if (rows.empty()) return {};
+    return LoadRows(tx, {owner, rows.front().fence}, rows);
+}
+
+std::vector<std::shared_ptr<ClaimedRecipient>> LoadLeased(
+    db::Session& tx, const queue::Lease& lease
+) {
+    return LoadRows(tx, lease, queue::QueueStore::StillMine(tx, lease));
 }
 
 mime::Message ComposeMessage(

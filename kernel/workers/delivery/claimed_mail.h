@@ -56,6 +56,11 @@ std::vector<std::shared_ptr<ClaimedRecipient>> ClaimMail(
     int limit
 );
 
+/// The recipients of a lease that are still its own, as ClaimMail gave them.
+std::vector<std::shared_ptr<ClaimedRecipient>> LoadLeased(
+    db::Session& tx, const queue::Lease& lease
+);
+
 /// The message to build, with bodies and attachments from the blob store. Throws base::Error when
 /// the blob store cannot answer.
 mime::Message ComposeMessage(

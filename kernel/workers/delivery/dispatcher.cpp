@@ -48,7 +48,10 @@ struct Dispatcher::Batch {
 };
 
 Dispatcher::Dispatcher(Deps deps, Options options)
-    : deps_(std::move(deps)), options_(options), recorder_(deps_.ids, deps_.clock) {
+    : deps_(std::move(deps)),
+      options_(options),
+      recorder_(deps_.ids, deps_.clock),
+      journal_(options_.journal_path) {
     owner_ = base::HexEncode(deps_.random.String(16));
     outcomes_ = std::make_unique<db::Batcher<Outcome>>(
         deps_.pool,
@@ -61,6 +64,8 @@ Dispatcher::Dispatcher(Deps deps, Options options)
             recorder_.Apply(tx, outcomes);
         }
     );
+    // Results first: a replayed one still finds its lease.
+    ReplayJournal();
     Reap(options_.single_process);
     tender_ = std::make_unique<runtime::Worker>("delivery-tend", [this](runtime::StopToken& stop) {
         Tend(stop);
@@ -116,6 +121,7 @@ void Dispatcher::ClaimLoop(runtime::StopToken& stop) {
 }
 
 bool Dispatcher::ClaimOnce() {
+    ReplayJournal();
     std::vector<std::shared_ptr<ClaimedRecipient>> claimed;
     {
         const base::Time now = deps_.clock.Now();
@@ -295,17 +301,84 @@ void Dispatcher::Record(Outcome outcome) {
     const bool taken = outcomes_->Submit(shared, [this, shared](std::exception_ptr failure) {
         OPENSEND_CRASH_POINT("recorded");
         if (failure) {
-            // The lease expires: a wire row becomes unknown, a claimed one is queued again.
-            OPENSEND_LOG(
-                kError, "delivery.record_failed", "an outcome could not be stored",
-                kv("email_id", shared->work->row.email)
-            );
+            Keep(*shared);
         } else if (!shared->steps.empty()) {
             deps_.wake_sequencer();
         }
         Finished(*shared->work);
     });
     if (!taken) Finished(*work);
+}
+
+/// The database could not take a result: it waits on disk, and the lease in the database with it.
+void Dispatcher::Keep(const Outcome& outcome) {
+    const ClaimedRecipient& work = *outcome.work;
+    try {
+        if (outcome.attempt) {
+            journal_.Append(
+                {work.lease, work.row.tenant, work.row.email, work.row.ordinal, work.attempt,
+                 work.transport, work.started_at, *outcome.attempt}
+            );
+        }
+        OPENSEND_LOG(
+            kError, "delivery.record_failed", "an outcome could not be stored; it is kept on disk",
+            kv("email_id", work.row.email)
+        );
+    } catch (const base::Error& error) {
+        // The lease expires: a wire row becomes unknown, a claimed one is queued again.
+        OPENSEND_LOG(
+            kError, "delivery.journal_failed", "an outcome could not be kept",
+            kv("email_id", work.row.email), kv("detail", error.what())
+        );
+    }
+}
+
+void Dispatcher::ReplayJournal() {
+    journal_.Replay([this](const std::vector<JournalEntry>& entries) { StoreKept(entries); });
+}
+
+void Dispatcher::StoreKept(const std::vector<JournalEntry>& entries) {
+    std::map<std::pair<std::string, int64_t>, std::vector<std::shared_ptr<ClaimedRecipient>>>
+        leased;
+    db::Transaction tx(deps_.pool, db::Plane::kDeliver);
+    std::vector<Outcome> outcomes;
+    for (const JournalEntry& entry : entries) {
+        const auto key = std::make_pair(entry.lease.owner, entry.lease.fence);
+        if (!leased.contains(key)) leased[key] = LoadLeased(tx, entry.lease);
+        auto& candidates = leased[key];
+        const auto found =
+            std::find_if(candidates.begin(), candidates.end(), [&](const auto& candidate) {
+                return candidate->row.email == entry.email &&
+                       candidate->row.ordinal == entry.ordinal;
+            });
+        auto work = found != candidates.end() ? *found : std::make_shared<ClaimedRecipient>();
+        work->lease = entry.lease;
+        work->attempt = entry.attempt;
+        work->transport = entry.transport;
+        work->started_at = entry.started_at;
+        if (found == candidates.end()) {
+            // Taken over meanwhile: the result is only noted on its attempt.
+            work->row.tenant = entry.tenant;
+            work->row.email = entry.email;
+            work->row.ordinal = entry.ordinal;
+            Outcome stale;
+            stale.work = work;
+            stale.attempt = entry.result;
+            outcomes.push_back(std::move(stale));
+            continue;
+        }
+        outcomes.push_back(
+            FromTransport(work, entry.result, options_.policy, deps_.clock.Now(), Random01())
+        );
+    }
+    std::vector<Outcome*> pointers;
+    for (Outcome& outcome : outcomes) pointers.push_back(&outcome);
+    recorder_.Apply(tx, pointers);
+    tx.Commit();
+    OPENSEND_LOG(
+        kInfo, "delivery.journal_replayed", "outcomes kept on disk were stored",
+        kv("count", static_cast<int64_t>(entries.size()))
+    );
 }
 
 void Dispatcher::Finished(const ClaimedRecipient& work) {
@@ -328,6 +401,7 @@ void Dispatcher::Tend(runtime::StopToken& stop) {
                 RenewLeases();
                 since_renewal = std::chrono::milliseconds(0);
             }
+            ReplayJournal();
             Reap(false);
         } catch (const base::Error& error) {
             OPENSEND_LOG(

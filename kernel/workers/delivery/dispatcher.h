@@ -16,6 +16,7 @@
 #include "kernel/model/transport.h"
 #include "kernel/runtime/worker.h"
 #include "kernel/workers/delivery/mail_builder.h"
+#include "kernel/workers/delivery/outcome_journal.h"
 #include "kernel/workers/delivery/outcome_recorder.h"
 #include "kernel/workers/delivery/route_planner.h"
 
@@ -32,6 +33,7 @@ public:
         int claim_batch = 100;
         size_t max_in_flight = 1000;
         bool single_process = true;  // SQLite: leases of other owners are dead at start
+        std::string journal_path;    // <data_dir>/outcomes.log
     };
     struct Deps {
         db::Pool& pool;
@@ -66,6 +68,9 @@ private:
         std::vector<std::shared_ptr<const model::OutgoingMessage>> messages
     );
     void Record(Outcome outcome);
+    void Keep(const Outcome& outcome);
+    void ReplayJournal();
+    void StoreKept(const std::vector<JournalEntry>& entries);
     void Finished(const ClaimedRecipient& work);
     double Random01();
 
@@ -73,6 +78,7 @@ private:
     Options options_;
     std::string owner_;
     OutcomeRecorder recorder_;
+    OutcomeJournal journal_;
     std::atomic<size_t> in_flight_{0};
     std::atomic<bool> stopping_{false};
     base::Guarded<std::map<int64_t, size_t>> fences_;  // leases with rows out
