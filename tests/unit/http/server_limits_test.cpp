@@ -1,8 +1,13 @@
+#include <fcntl.h>
+#include <netinet/in.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 
+#include <cstring>
 #include <deque>
 #include <fstream>
+#include <vector>
 
 #include <gmock/gmock.h>
 
@@ -205,10 +210,19 @@ TEST_F(ServerTest, WithoutDescriptorsItRefusesAndRests) {
         // The connection above may be accepted before the table is full; the next one is not.
         refused.Send(GetOf("/a"));
         if (StatusOf(refused.ReadAnswer()) != 200) ::_exit(11);
-        std::deque<RawClient> clients;
-        while (clients.size() < 64) {
-            clients.emplace_back(port());
-            if (clients.back().fd() < 0) break;
+        // Sockets first, then the table is filled: connecting takes no descriptor, accepting does.
+        std::vector<int> held;
+        const int kWaiting = 8;
+        for (int i = 0; i < kWaiting; ++i) held.push_back(::socket(AF_INET, SOCK_STREAM, 0));
+        for (int fd = 0; (fd = ::open("/dev/null", O_RDONLY | O_CLOEXEC)) >= 0;) held.push_back(fd);
+        sockaddr_in address{};
+        address.sin_family = AF_INET;
+        address.sin_port = htons(port());
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        sockaddr generic{};
+        std::memcpy(&generic, &address, sizeof address);
+        for (size_t i = 0; i < static_cast<size_t>(kWaiting); ++i) {
+            if (::connect(held[i], &generic, sizeof address) != 0) ::_exit(15);
         }
         if (!WaitFor([&] { return server_->counters().refused > 0; })) ::_exit(12);
         rusage before{}, after{};
@@ -218,7 +232,7 @@ TEST_F(ServerTest, WithoutDescriptorsItRefusesAndRests) {
         const auto used = (after.ru_utime.tv_sec - before.ru_utime.tv_sec) * 1'000'000 +
                           after.ru_utime.tv_usec - before.ru_utime.tv_usec;
         if (used > 200'000) ::_exit(13);
-        clients.clear();
+        for (const int fd : held) ::close(fd);
         const bool again = WaitFor([&] { return StatusOf(Once(GetOf("/a"))) == 200; });
         ::_exit(again ? 0 : 14);
     }
