@@ -104,8 +104,8 @@ void LogPlugin(
 
 }  // namespace
 
-http::EgressRules EgressRulesOf(const runtime::Config& config) {
-    http::EgressRules rules;
+egress::Rules EgressRulesOf(const runtime::Config& config) {
+    egress::Rules rules;
     rules.allow = Cidrs(config.List("egress.allow_cidrs"));
     rules.ports.clear();
     for (const std::string& port : config.List("egress.ports")) {
@@ -166,10 +166,10 @@ App::App(const runtime::Config& config, const std::set<std::string>& roles, bool
         std::chrono::duration_cast<std::chrono::milliseconds>(config.Span("egress.dns_timeout"));
     resolver_ = std::make_unique<dns::Resolver>(std::move(dns_options), storage_.clock);
     guard_ =
-        std::make_unique<http::EgressGuard>(EgressRulesOf(config), [this](const std::string& host) {
+        std::make_unique<egress::Guard>(EgressRulesOf(config), [this](const std::string& host) {
             return resolver_->ResolveAll(host);
         });
-    http_client_ = std::make_unique<http::Client>(http::Client::Options{});
+    http_client_ = std::make_unique<egress::Client>(egress::Client::Options{});
 
     plugin::HostDeps deps;
     deps.clock = &storage_.clock;

@@ -15,8 +15,8 @@
 #include "kernel/app/storage.h"
 #include "kernel/blob/fs_blob_store.h"
 #include "kernel/dns/resolver.h"
-#include "kernel/http/client.h"
-#include "kernel/http/egress_guard.h"
+#include "kernel/egress/client.h"
+#include "kernel/egress/guard.h"
 #include "kernel/http/server.h"
 #include "kernel/listeners/api/health_api.h"
 #include "kernel/plugin/host.h"
@@ -58,8 +58,8 @@ private:
     access::Idempotency idempotency_;
     std::unique_ptr<blob::FsBlobStore> blobs_;
     std::unique_ptr<dns::Resolver> resolver_;
-    std::unique_ptr<http::EgressGuard> guard_;
-    std::unique_ptr<http::Client> http_client_;
+    std::unique_ptr<egress::Guard> guard_;
+    std::unique_ptr<egress::Client> http_client_;
     std::unique_ptr<plugin::Host> plugins_;
     std::unique_ptr<webhook_delivery::WebhookSender> webhook_sender_;
     std::unique_ptr<sequencer::Sequencer> sequencer_;
@@ -83,7 +83,7 @@ private:
 };
 
 /// The rules for outbound URLs that the configuration gives.
-http::EgressRules EgressRulesOf(const runtime::Config& config);
+egress::Rules EgressRulesOf(const runtime::Config& config);
 /// What the plugin host is told.
 plugin::HostConfig PluginHostConfig(const runtime::Config& config);
 

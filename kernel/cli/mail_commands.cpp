@@ -11,8 +11,8 @@
 #include "kernel/cli/commands.h"
 #include "kernel/db/transaction.h"
 #include "kernel/dns/resolver.h"
-#include "kernel/http/client.h"
-#include "kernel/http/egress_url.h"
+#include "kernel/egress/client.h"
+#include "kernel/egress/url.h"
 #include "kernel/json/value.h"
 #include "kernel/json/writer.h"
 #include "kernel/resources/emails/email_explain.h"
@@ -59,7 +59,7 @@ std::string SendBody(const SendFlags& flags) {
 /// Addresses of the host of an operator's own URL; the client connects to nothing else. Throws
 /// kUnavailable when the name has none.
 std::vector<base::IpAddress> AddressesOf(const std::string& url) {
-    const auto parsed = http::ParseEgressUrl(url);
+    const auto parsed = egress::ParseUrl(url);
     if (!parsed.ok()) throw base::Invalid("url", "must be an http or https URL.");
     if (parsed->literal) return {*parsed->literal};
     base::SystemClock clock;
@@ -76,17 +76,18 @@ int Send(const SendFlags& flags) {
         std::cerr << "opensend: OPENSEND_API_KEY is not set\n";
         return kPrecondition;
     }
-    http::FetchRequest request;
+    egress::FetchRequest request;
     request.url = flags.endpoint + "/emails";
     request.headers.Add("Authorization", "Bearer " + key->second);
     request.headers.Add("Content-Type", "application/json");
     request.body = SendBody(flags);
     request.pinned = AddressesOf(request.url);
     request.deadline = std::chrono::seconds(60);
-    http::Client client(http::Client::Options{});
-    const http::FetchResult result = client.Fetch(std::move(request));
-    if (result.failure != http::ClientFailure::kNone) {
-        std::cerr << "opensend: " << flags.endpoint << ": " << http::ToText(result.failure) << '\n';
+    egress::Client client(egress::Client::Options{});
+    const egress::FetchResult result = client.Fetch(std::move(request));
+    if (result.failure != egress::ClientFailure::kNone) {
+        std::cerr << "opensend: " << flags.endpoint << ": " << egress::ToText(result.failure)
+                  << '\n';
         return kServiceUnavailable;
     }
     const auto answer = json::Document::Parse(result.body);
@@ -110,13 +111,13 @@ int Explain(const Global& global, const std::string& id_text) {
 }
 
 int Health(const std::string& url, bool ready) {
-    http::FetchRequest request;
+    egress::FetchRequest request;
     request.method = "GET";
     request.url = url + (ready ? "/ready" : "/health");
     request.pinned = AddressesOf(request.url);
     request.deadline = std::chrono::seconds(5);
-    http::Client client(http::Client::Options{});
-    const http::FetchResult result = client.Fetch(std::move(request));
+    egress::Client client(egress::Client::Options{});
+    const egress::FetchResult result = client.Fetch(std::move(request));
     std::cout << result.body << '\n';
     return result.status == 200 ? kSuccess : kServiceUnavailable;
 }

@@ -3,11 +3,11 @@
 #include <string_view>
 
 #include "kernel/base/check.h"
-#include "kernel/http/egress_guard.h"
+#include "kernel/egress/guard.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-    using opensend::http::EgressGuard;
-    static const EgressGuard guard({}, [](const std::string&) { return std::nullopt; });
+    using opensend::egress::Guard;
+    static const Guard guard({}, [](const std::string&) { return std::nullopt; });
     const auto url = guard.CheckUrl({reinterpret_cast<const char*>(data), size});
     if (!url) return 0;
     // What was accepted reads the same again.

@@ -44,7 +44,7 @@ std::string ReadEventTypes(json::ObjectReader& in) {
     return out.Take();
 }
 
-void CheckEndpoint(const http::EgressGuard& guard, const std::string& url) {
+void CheckEndpoint(const egress::Guard& guard, const std::string& url) {
     const auto checked = guard.Check(url);
     if (checked.ok()) return;
     const std::string& reason = checked.error().reason;

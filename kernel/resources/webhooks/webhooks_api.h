@@ -7,7 +7,7 @@
 #include "kernel/api/router.h"
 #include "kernel/crypto/keyring.h"
 #include "kernel/db/pool.h"
-#include "kernel/http/egress_guard.h"
+#include "kernel/egress/guard.h"
 #include "kernel/resources/webhooks/webhook_store.h"
 
 namespace opensend::webhooks {
@@ -18,7 +18,7 @@ public:
     WebhooksApi(
         db::Pool& pool,
         const crypto::Keyring& keyring,
-        const http::EgressGuard& guard,
+        const egress::Guard& guard,
         access::Idempotency& idempotency,
         base::UuidSource& ids,
         base::Random& random
@@ -39,7 +39,7 @@ private:
 
     db::Pool& pool_;
     const crypto::Keyring& keyring_;
-    const http::EgressGuard& guard_;
+    const egress::Guard& guard_;
     access::Idempotency& idempotency_;
     base::UuidSource& ids_;
     base::Random& random_;

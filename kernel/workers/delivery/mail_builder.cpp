@@ -25,8 +25,8 @@ BuildFailure FetchFailed(std::string_view why) {
 }
 
 /// 408, 429 and 5xx are worth another try; so is a silent peer.
-bool IsTransient(const http::FetchResult& result) {
-    using http::ClientFailure;
+bool IsTransient(const egress::FetchResult& result) {
+    using egress::ClientFailure;
     if (result.failure == ClientFailure::kNone) {
         return result.status == 408 || result.status == 429 || result.status >= 500;
     }
@@ -47,10 +47,10 @@ std::optional<BuildFailure> MailBuilder::FetchAttachments(
         if (!checked.ok() && checked.error().reason != "dns_resolution_failed") {
             return FetchFailed("its URL is not allowed");
         }
-        http::FetchResult result;
-        result.failure = http::ClientFailure::kConnectFailed;
+        egress::FetchResult result;
+        result.failure = egress::ClientFailure::kConnectFailed;
         if (checked.ok()) {
-            http::FetchRequest request;
+            egress::FetchRequest request;
             request.method = "GET";
             request.url = checked->url.url;
             request.pinned = checked->addresses;
@@ -64,7 +64,7 @@ std::optional<BuildFailure> MailBuilder::FetchAttachments(
                 BuildFailure::Kind::kLater, "attachment_pending",
                 "An attachment could not be fetched yet."};
         }
-        const bool good = result.failure == http::ClientFailure::kNone && result.status >= 200 &&
+        const bool good = result.failure == egress::ClientFailure::kNone && result.status >= 200 &&
                           result.status < 300 && !result.body.empty();
         if (good) {
             row.blob_key = deps_.blobs.Put(result.body);

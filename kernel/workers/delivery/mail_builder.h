@@ -12,8 +12,8 @@
 #include "kernel/crypto/keyring.h"
 #include "kernel/crypto/signature.h"
 #include "kernel/db/pool.h"
-#include "kernel/http/client.h"
-#include "kernel/http/egress_guard.h"
+#include "kernel/egress/client.h"
+#include "kernel/egress/guard.h"
 #include "kernel/model/transport.h"
 #include "kernel/workers/delivery/claimed_mail.h"
 
@@ -34,8 +34,8 @@ public:
         db::Pool& pool;
         blob::BlobStore& blobs;
         const crypto::Keyring& keyring;
-        const http::EgressGuard& guard;
-        http::Client& http;
+        const egress::Guard& guard;
+        egress::Client& http;
         const base::Clock& clock;
     };
     explicit MailBuilder(Deps deps) : deps_(deps) {}

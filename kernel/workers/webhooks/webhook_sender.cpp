@@ -161,8 +161,8 @@ void WebhookSender::Attempt(const webhooks::ClaimedDelivery& delivery) {
     record.started_at = deps_.clock.Now();
     const auto fail = [&](std::string error) {
         record.error = std::move(error);
-        http::FetchResult none;
-        none.failure = http::ClientFailure::kConnectFailed;
+        egress::FetchResult none;
+        none.failure = egress::ClientFailure::kConnectFailed;
         Finish(std::move(record), none);
     };
     try {
@@ -200,7 +200,7 @@ void WebhookSender::Attempt(const webhooks::ClaimedDelivery& delivery) {
             );
             return fail(AttemptError(checked.error().reason));
         }
-        http::FetchRequest request;
+        egress::FetchRequest request;
         request.url = checked->url.url;
         request.pinned = checked->addresses;
         request.deadline = options_.timeout;
@@ -221,7 +221,7 @@ void WebhookSender::Attempt(const webhooks::ClaimedDelivery& delivery) {
             request.headers.Add(base::Cat(family, "-signature"), *signature);
         }
         auto shared = std::make_shared<webhooks::AttemptRecord>(std::move(record));
-        deps_.http.Start(std::move(request), [this, shared](http::FetchResult result) {
+        deps_.http.Start(std::move(request), [this, shared](egress::FetchResult result) {
             Finish(std::move(*shared), result);
         });
     } catch (const base::Error& error) {
@@ -233,15 +233,15 @@ void WebhookSender::Attempt(const webhooks::ClaimedDelivery& delivery) {
     }
 }
 
-void WebhookSender::Finish(webhooks::AttemptRecord record, const http::FetchResult& result) {
+void WebhookSender::Finish(webhooks::AttemptRecord record, const egress::FetchResult& result) {
     const base::Time now = deps_.clock.Now();
     const int64_t number = record.delivery.attempts + 1;
     record.duration_ms = (now - record.started_at).count() / 1000;
     record.remote_address = result.remote_address;
     record.response = ShownResponse(result.body);
-    record.http_status = result.failure == http::ClientFailure::kNone ? result.status : 0;
-    if (!record.error && result.failure != http::ClientFailure::kNone) {
-        record.error = std::string(http::ToText(result.failure));
+    record.http_status = result.failure == egress::ClientFailure::kNone ? result.status : 0;
+    if (!record.error && result.failure != egress::ClientFailure::kNone) {
+        record.error = std::string(egress::ToText(result.failure));
     }
     const bool success = !record.error && result.status >= 200 && result.status < 300;
     if (!record.error && result.status >= 300 && result.status < 400) {

@@ -10,8 +10,8 @@
 #include "kernel/base/random.h"
 #include "kernel/crypto/keyring.h"
 #include "kernel/db/batcher.h"
-#include "kernel/http/client.h"
-#include "kernel/http/egress_guard.h"
+#include "kernel/egress/client.h"
+#include "kernel/egress/guard.h"
 #include "kernel/resources/webhooks/webhook_store.h"
 #include "kernel/runtime/worker.h"
 
@@ -34,8 +34,8 @@ public:
     struct Deps {
         db::Pool& pool;
         const crypto::Keyring& keyring;
-        const http::EgressGuard& guard;
-        http::Client& http;
+        const egress::Guard& guard;
+        egress::Client& http;
         base::UuidSource& ids;
         base::Random& random;
         const base::Clock& clock;
@@ -48,7 +48,7 @@ private:
     void Loop(runtime::StopToken& stop);
     bool ClaimOnce();
     void Attempt(const webhooks::ClaimedDelivery& delivery);
-    void Finish(webhooks::AttemptRecord record, const http::FetchResult& result);
+    void Finish(webhooks::AttemptRecord record, const egress::FetchResult& result);
     void Submit(webhooks::AttemptRecord record);
 
     Deps deps_;

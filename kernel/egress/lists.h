@@ -2,11 +2,11 @@
 
 #include <string_view>
 
-namespace opensend::http {
+namespace opensend::egress {
 
 /// The registries (IANA, IPv4 and IPv6 special purpose) are covered up to allocations of this
 /// month.
-inline constexpr std::string_view kEgressRegistryDate = "2025-04";
+inline constexpr std::string_view kRegistryDate = "2025-04";
 
 struct DeniedRange {
     std::string_view cidr;
@@ -97,4 +97,4 @@ inline constexpr std::string_view kBlockedSuffixes[] = {
 /// Mail ports stay closed for allow-listed destinations too.
 inline constexpr int kNeverPorts[] = {25, 465, 587};
 
-}  // namespace opensend::http
+}  // namespace opensend::egress

@@ -11,7 +11,7 @@
 #include "kernel/base/cidr.h"
 #include "kernel/http/message.h"
 
-namespace opensend::http {
+namespace opensend::egress {
 
 /// Why no HTTP answer came (REST 2.14, EGR-09).
 enum class ClientFailure {
@@ -29,7 +29,7 @@ std::string_view ToText(ClientFailure failure);  // "timeout", "connect_failed",
 struct FetchRequest {
     std::string method = "POST";
     std::string url;
-    Headers headers;
+    http::Headers headers;
     std::string body;
     /// The only addresses the connection may go to; Host and TLS name stay those of `url`. Empty:
     /// kConnectFailed, no resolver is ever asked.
@@ -44,7 +44,7 @@ struct FetchRequest {
 struct FetchResult {
     ClientFailure failure = ClientFailure::kNone;
     int status = 0;
-    Headers headers;
+    http::Headers headers;
     std::string body;
     std::string remote_address;
     std::chrono::milliseconds duration{0};
@@ -72,4 +72,4 @@ private:
     std::unique_ptr<State> state_;
 };
 
-}  // namespace opensend::http
+}  // namespace opensend::egress

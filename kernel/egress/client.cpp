@@ -1,4 +1,4 @@
-#include "kernel/http/client.h"
+#include "kernel/egress/client.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -13,10 +13,10 @@
 
 #include "kernel/base/check.h"
 #include "kernel/base/mutex.h"
-#include "kernel/http/client_transfer.h"
+#include "kernel/egress/client_transfer.h"
 #include "kernel/runtime/worker.h"
 
-namespace opensend::http {
+namespace opensend::egress {
 namespace {
 
 constexpr size_t kMaxOutstanding = 20'000;
@@ -223,4 +223,4 @@ FetchResult Client::Fetch(FetchRequest request) {
     return std::move(*answer);
 }
 
-}  // namespace opensend::http
+}  // namespace opensend::egress

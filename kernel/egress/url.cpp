@@ -1,4 +1,4 @@
-#include "kernel/http/egress_url.h"
+#include "kernel/egress/url.h"
 
 #include <algorithm>
 #include <cstdint>
@@ -15,14 +15,14 @@
 #include "kernel/base/text.h"
 #include "kernel/base/utf8.h"
 
-namespace opensend::http {
+namespace opensend::egress {
 namespace {
 
-using UrlVerdict = base::Result<EgressUrl, EgressRefusal>;
+using UrlVerdict = base::Result<Url, Refusal>;
 
-base::Failure<EgressRefusal> RefuseUrl(std::string_view reason, std::string_view detail) {
+base::Failure<Refusal> RefuseUrl(std::string_view reason, std::string_view detail) {
     return base::Failure{
-        EgressRefusal{std::string(reason), std::string(detail)}
+        Refusal{std::string(reason), std::string(detail)}
     };
 }
 
@@ -124,11 +124,9 @@ bool IsHostName(std::string_view host) {
 }
 
 /// Fills host and literal.
-std::optional<EgressRefusal> ReadHost(std::string_view text, EgressUrl& url) {
-    const auto bad = [](std::string_view why) {
-        return EgressRefusal{"invalid_url", std::string(why)};
-    };
-    if (text.empty()) return EgressRefusal{"empty_host", "no host"};
+std::optional<Refusal> ReadHost(std::string_view text, Url& url) {
+    const auto bad = [](std::string_view why) { return Refusal{"invalid_url", std::string(why)}; };
+    if (text.empty()) return Refusal{"empty_host", "no host"};
     if (text.front() == '[') {
         if (text.size() < 2 || text.back() != ']') return bad("brackets do not match");
         url.literal = base::ParseIp(text.substr(1, text.size() - 2), true);
@@ -143,7 +141,7 @@ std::optional<EgressRefusal> ReadHost(std::string_view text, EgressUrl& url) {
     auto mapped = MapHost(decoded);
     if (!mapped) return bad("host cannot be mapped to A-labels");
     if (!mapped->empty() && mapped->back() == '.') mapped->pop_back();
-    if (mapped->empty()) return EgressRefusal{"empty_host", "no host"};
+    if (mapped->empty()) return Refusal{"empty_host", "no host"};
     if (!IsHostName(*mapped)) return bad("not a host name");
     if (EndsInNumber(*mapped)) {
         url.literal = ParseNumericHost(*mapped);
@@ -155,16 +153,16 @@ std::optional<EgressRefusal> ReadHost(std::string_view text, EgressUrl& url) {
     return std::nullopt;
 }
 
-std::optional<EgressRefusal> ReadPort(std::string_view text, EgressUrl& url) {
+std::optional<Refusal> ReadPort(std::string_view text, Url& url) {
     url.port = url.scheme == "https" ? 443 : 80;
     if (text.empty()) return std::nullopt;
     if (!std::all_of(text.begin(), text.end(), IsUrlDigit)) {
-        return EgressRefusal{"invalid_url", "port is not a number"};
+        return Refusal{"invalid_url", "port is not a number"};
     }
     text.remove_prefix(std::min(text.find_first_not_of('0'), text.size()));
     const auto number = text.empty() ? 0 : base::ParseInt(text).value_or(-1);
     if (number <= 0 || number > 65535) {
-        return EgressRefusal{"blocked_port", "port is out of range"};
+        return Refusal{"blocked_port", "port is out of range"};
     }
     url.port = static_cast<int>(number);
     return std::nullopt;
@@ -225,7 +223,7 @@ bool HasForbiddenCharacter(std::string_view url) {
            url.find('\\') != std::string_view::npos;
 }
 
-std::string Assemble(const EgressUrl& url) {
+std::string Assemble(const Url& url) {
     const int standard = url.scheme == "https" ? 443 : 80;
     const bool v6 = url.literal && url.literal->is_v6;
     const std::string host = v6 ? base::Cat('[', url.host, ']') : url.host;
@@ -235,7 +233,7 @@ std::string Assemble(const EgressUrl& url) {
 
 }  // namespace
 
-UrlVerdict ParseEgressUrl(std::string_view text) {
+UrlVerdict ParseUrl(std::string_view text) {
     if (text.size() > kMaxUrlBytes || !base::IsUtf8(text)) {
         return RefuseUrl("invalid_url", "too long or not UTF-8");
     }
@@ -249,7 +247,7 @@ UrlVerdict ParseEgressUrl(std::string_view text) {
                                return IsUrlAlnum(c) || c == '+' || c == '-' || c == '.';
                            });
     if (!is_scheme) return RefuseUrl("invalid_url", "no scheme");
-    EgressUrl url;
+    Url url;
     url.scheme = base::AsciiLower(scheme);
     if (url.scheme != "https" && url.scheme != "http") {
         return RefuseUrl("blocked_protocol", url.scheme);
@@ -278,4 +276,4 @@ UrlVerdict ParseEgressUrl(std::string_view text) {
     return url;
 }
 
-}  // namespace opensend::http
+}  // namespace opensend::egress

@@ -1,4 +1,4 @@
-#include "kernel/http/client_transfer.h"
+#include "kernel/egress/client_transfer.h"
 
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -10,9 +10,9 @@
 
 #include "kernel/base/check.h"
 #include "kernel/base/text.h"
-#include "kernel/http/egress_url.h"
+#include "kernel/egress/url.h"
 
-namespace opensend::http {
+namespace opensend::egress {
 namespace {
 
 constexpr int kMaxInformational = 10;
@@ -160,7 +160,7 @@ void SetMethod(Transfer& transfer) {
 /// Names the pinned addresses to libcurl, which then asks no resolver. The URL is read by the
 /// guard's parser: two readings of one text must not differ.
 bool SetDestination(Transfer& transfer) {
-    const auto url = ParseEgressUrl(transfer.request.url);
+    const auto url = ParseUrl(transfer.request.url);
     if (!url) return false;
     SetOption(transfer.easy, CURLOPT_URL, url->url.c_str());
     SetOption(transfer.easy, CURLOPT_PATH_AS_IS, 1L);
@@ -246,4 +246,4 @@ ClientFailure FailureOf(CURLcode code, const Transfer& transfer) {
     }
 }
 
-}  // namespace opensend::http
+}  // namespace opensend::egress

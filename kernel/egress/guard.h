@@ -9,16 +9,16 @@
 #include "kernel/base/cidr.h"
 #include "kernel/base/result.h"
 
-namespace opensend::http {
+namespace opensend::egress {
 
 /// Reason codes of REST 3.9: "invalid_url", "blocked_protocol", "private_ip_resolved", ….
-struct EgressRefusal {
+struct Refusal {
     std::string reason;
     std::string detail;  // for the operator's log, never for the tenant
 };
 
 /// A URL that passed the syntax rules (EGR-01…03), normalised.
-struct EgressUrl {
+struct Url {
     std::string url;     // scheme://host[:port]/path?query with the host as A-label
     std::string scheme;  // "http" or "https"
     std::string host;    // A-label or address text
@@ -27,7 +27,7 @@ struct EgressUrl {
     std::optional<base::IpAddress> literal;  // the host is a number
 };
 
-struct EgressRules {
+struct Rules {
     std::vector<base::Cidr> allow;  // egress.allow_cidrs
     std::vector<int> ports = {80, 443, 8080, 8443};
     bool https_only = true;
@@ -40,23 +40,23 @@ using ResolveAll =
     std::function<std::optional<std::vector<base::IpAddress>>(const std::string& host)>;
 
 /// The one guard for URLs that a tenant or remote party can influence (platform.md 6.6).
-class EgressGuard {
+class Guard {
 public:
-    EgressGuard(EgressRules rules, ResolveAll resolve);
+    Guard(Rules rules, ResolveAll resolve);
     /// Syntax, names, ports and literal addresses; no network.
-    base::Result<EgressUrl, EgressRefusal> CheckUrl(std::string_view url) const;
+    base::Result<Url, Refusal> CheckUrl(std::string_view url) const;
     struct Checked {
-        EgressUrl url;
+        Url url;
         std::vector<base::IpAddress> addresses;  // pin to these
     };
     /// CheckUrl, then one resolution, then every address.
-    base::Result<Checked, EgressRefusal> Check(std::string_view url) const;
+    base::Result<Checked, Refusal> Check(std::string_view url) const;
     /// True when a connection to this address is refused.
     bool IsRefused(const base::IpAddress& address) const;
 
 private:
-    EgressRules rules_;
+    Rules rules_;
     ResolveAll resolve_;
 };
 
-}  // namespace opensend::http
+}  // namespace opensend::egress

@@ -8,9 +8,9 @@
 #include <curl/curl.h>
 
 #include "kernel/base/cidr.h"
-#include "kernel/http/client.h"
+#include "kernel/egress/client.h"
 
-namespace opensend::http {
+namespace opensend::egress {
 
 struct EasyDelete {
     void operator()(CURL* easy) const { curl_easy_cleanup(easy); }
@@ -65,4 +65,4 @@ bool Prepare(Transfer& transfer, const Client::Options& options);
 /// What libcurl's end of a transfer means to the caller.
 ClientFailure FailureOf(CURLcode code, const Transfer& transfer);
 
-}  // namespace opensend::http
+}  // namespace opensend::egress

@@ -1,4 +1,4 @@
-#include "kernel/http/client.h"
+#include "kernel/egress/client.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -15,7 +15,7 @@
 #include "kernel/base/text.h"
 #include "tests/support/raw_server.h"
 
-namespace opensend::http {
+namespace opensend::egress {
 namespace {
 
 using base::Cat;
@@ -400,4 +400,4 @@ TEST(HttpClient, OneHostGetsNoMoreConnectionsThanAllowed) {
 }
 
 }  // namespace
-}  // namespace opensend::http
+}  // namespace opensend::egress

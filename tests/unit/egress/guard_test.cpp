@@ -1,15 +1,16 @@
+#include "kernel/egress/guard.h"
+
 #include <fstream>
 #include <sstream>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "kernel/http/egress_guard.h"
-#include "kernel/http/egress_lists.h"
-#include "kernel/http/egress_url.h"
+#include "kernel/egress/lists.h"
+#include "kernel/egress/url.h"
 #include "kernel/json/value.h"
 
-namespace opensend::http {
+namespace opensend::egress {
 namespace {
 
 using Addresses = std::optional<std::vector<base::IpAddress>>;
@@ -24,19 +25,19 @@ ResolveAll Answers(std::vector<std::string> texts) {
     };
 }
 
-EgressRules Rules(std::vector<std::string> allow = {}) {
-    EgressRules rules;
+Rules RulesWith(std::vector<std::string> allow = {}) {
+    Rules rules;
     for (const auto& text : allow) rules.allow.push_back(base::ParseCidr(text).value());
     return rules;
 }
 
-std::string ReasonOf(const EgressGuard& guard, std::string_view url) {
+std::string ReasonOf(const Guard& guard, std::string_view url) {
     const auto checked = guard.Check(url);
     return checked ? "ok" : checked.error().reason;
 }
 
 std::string PublicReason(std::string_view url) {
-    return ReasonOf(EgressGuard(Rules(), Answers({"93.184.216.34"})), url);
+    return ReasonOf(Guard(RulesWith(), Answers({"93.184.216.34"})), url);
 }
 
 const json::Document& Vector() {
@@ -50,7 +51,7 @@ const json::Document& Vector() {
 }
 
 TEST(EgressVector, EveryAddressIsJudgedAsListed) {
-    const EgressGuard guard(Rules(), Answers({}));
+    const Guard guard(RulesWith(), Answers({}));
     const auto addresses = Vector().root().Find("addresses");
     ASSERT_GE(addresses.size(), 111U);
     for (size_t i = 0; i < addresses.size(); ++i) {
@@ -79,9 +80,9 @@ TEST(EgressVector, TheListsAreTheSame) {
 }
 
 TEST(EgressVector, EveryListedUrlIsRefusedEvenWithHttpAllowed) {
-    EgressRules rules = Rules();
+    Rules rules = RulesWith();
     rules.https_only = false;
-    const EgressGuard guard(rules, Answers({"93.184.216.34"}));
+    const Guard guard(rules, Answers({"93.184.216.34"}));
     const auto urls = Vector().root().Find("urls_refused");
     ASSERT_GT(urls.size(), 30U);
     for (size_t i = 0; i < urls.size(); ++i) {
@@ -92,7 +93,7 @@ TEST(EgressVector, EveryListedUrlIsRefusedEvenWithHttpAllowed) {
 }
 
 TEST(EgressVector, EveryListedUrlIsAccepted) {
-    const EgressGuard guard(Rules(), Answers({"93.184.216.34"}));
+    const Guard guard(RulesWith(), Answers({"93.184.216.34"}));
     const auto urls = Vector().root().Find("urls_accepted");
     ASSERT_GT(urls.size(), 0U);
     for (size_t i = 0; i < urls.size(); ++i) {
@@ -114,7 +115,7 @@ TEST(EgressVector, EveryResolverCaseHolds) {
             return out;
         };
         int lookups = 0;
-        const EgressGuard guard(Rules(), [&](const std::string& host) {
+        const Guard guard(RulesWith(), [&](const std::string& host) {
             ++lookups;
             return Answers(texts(lookups == 1 ? "answers" : "second_answers"))(host);
         });
@@ -183,12 +184,10 @@ TEST(EgressReason, NamesWhatIsWrong) {
 }
 
 TEST(EgressReason, TellsAFailedLookupFromAnEmptyOne) {
-    const EgressGuard failed(Rules(), [](const std::string&) { return std::nullopt; });
+    const Guard failed(RulesWith(), [](const std::string&) { return std::nullopt; });
     EXPECT_EQ(ReasonOf(failed, "https://example.com/"), "dns_resolution_failed");
-    EXPECT_EQ(
-        ReasonOf(EgressGuard(Rules(), Answers({})), "https://example.com/"), "no_dns_records"
-    );
-    const EgressGuard inside(Rules(), Answers({"8.8.8.8", "192.168.1.9"}));
+    EXPECT_EQ(ReasonOf(Guard(RulesWith(), Answers({})), "https://example.com/"), "no_dns_records");
+    const Guard inside(RulesWith(), Answers({"8.8.8.8", "192.168.1.9"}));
     const auto checked = inside.Check("https://example.com/");
     ASSERT_FALSE(checked.ok());
     EXPECT_EQ(checked.error().reason, "private_ip_resolved");
@@ -211,14 +210,14 @@ TEST(EgressUrlText, IsNormalised) {
         {"https://example.com/a?b=<c>'d\"#e?f", "https://example.com/a?b=%3Cc%3E%27d%22"},
     };
     for (const auto& [url, expected] : kCases) {
-        const auto parsed = ParseEgressUrl(url);
+        const auto parsed = ParseUrl(url);
         ASSERT_TRUE(parsed.ok()) << url << ' ' << parsed.error().detail;
         EXPECT_EQ(parsed->url, expected) << url;
     }
 }
 
 TEST(EgressUrlText, HoldsItsParts) {
-    const auto url = ParseEgressUrl("https://[2606:2800:220::1]:8443/a?b").value();
+    const auto url = ParseUrl("https://[2606:2800:220::1]:8443/a?b").value();
     EXPECT_EQ(url.scheme, "https");
     EXPECT_EQ(url.host, "2606:2800:220::1");
     EXPECT_EQ(url.port, 8443);
@@ -233,20 +232,20 @@ TEST(EgressUrlText, LengthCountsCharactersUpToTheLimit) {
     // Encoded it is longer than the limit and can still be read.
     std::string wide = start;
     while (wide.size() < start.size() + 4000) wide += "\u00fc";
-    const auto checked = EgressGuard(Rules(), Answers({"8.8.8.8"})).Check(wide);
+    const auto checked = Guard(RulesWith(), Answers({"8.8.8.8"})).Check(wide);
     ASSERT_TRUE(checked.ok());
     EXPECT_GT(checked->url.url.size(), 12'000U);
-    EXPECT_TRUE(ParseEgressUrl(checked->url.url).ok());
-    EXPECT_FALSE(ParseEgressUrl(start + std::string(kMaxUrlBytes, 'a')).ok());
+    EXPECT_TRUE(ParseUrl(checked->url.url).ok());
+    EXPECT_FALSE(ParseUrl(start + std::string(kMaxUrlBytes, 'a')).ok());
     const std::string long_host = std::string(60, 'a') + '.';
-    EXPECT_FALSE(ParseEgressUrl(
-                     "https://" + long_host + long_host + long_host + long_host + long_host + "com"
-    )
-                     .ok());
+    EXPECT_FALSE(
+        ParseUrl("https://" + long_host + long_host + long_host + long_host + long_host + "com")
+            .ok()
+    );
 }
 
 TEST(EgressAllowList, OpensSchemeNameAndPortForListedAddressesOnly) {
-    const EgressGuard guard(Rules({"10.1.0.0/16", "fd12::/16"}), Answers({"10.1.2.3", "fd12::5"}));
+    const Guard guard(RulesWith({"10.1.0.0/16", "fd12::/16"}), Answers({"10.1.2.3", "fd12::5"}));
     EXPECT_EQ(ReasonOf(guard, "http://hooks.internal:9000/"), "ok");
     EXPECT_EQ(ReasonOf(guard, "http://printer/"), "ok");
     EXPECT_EQ(ReasonOf(guard, "http://10.1.2.3:9000/"), "ok");
@@ -254,7 +253,7 @@ TEST(EgressAllowList, OpensSchemeNameAndPortForListedAddressesOnly) {
     EXPECT_EQ(ReasonOf(guard, "https://10.2.2.3/"), "private_ip_literal");
     EXPECT_EQ(ReasonOf(guard, "https://[::ffff:10.1.2.3]/"), "private_ip_literal");
 
-    const EgressGuard mixed(Rules({"10.1.0.0/16"}), Answers({"10.1.2.3", "8.8.8.8"}));
+    const Guard mixed(RulesWith({"10.1.0.0/16"}), Answers({"10.1.2.3", "8.8.8.8"}));
     EXPECT_EQ(ReasonOf(mixed, "https://example.com/"), "ok");
     EXPECT_EQ(ReasonOf(mixed, "http://example.com/"), "blocked_protocol");
     EXPECT_EQ(ReasonOf(mixed, "https://hooks.internal/"), "blocked_hostname");
@@ -262,32 +261,30 @@ TEST(EgressAllowList, OpensSchemeNameAndPortForListedAddressesOnly) {
 }
 
 TEST(EgressAllowList, DoesNotExcuseANameThatCannotBeResolved) {
-    const EgressGuard failed(Rules({"10.1.0.0/16"}), [](const std::string&) {
-        return std::nullopt;
-    });
+    const Guard failed(RulesWith({"10.1.0.0/16"}), [](const std::string&) { return std::nullopt; });
     EXPECT_EQ(ReasonOf(failed, "https://hooks.internal/"), "blocked_hostname");
     EXPECT_EQ(ReasonOf(failed, "https://example.com/"), "dns_resolution_failed");
     EXPECT_EQ(
-        ReasonOf(EgressGuard(Rules({"10.1.0.0/16"}), Answers({})), "http://example.com/"),
+        ReasonOf(Guard(RulesWith({"10.1.0.0/16"}), Answers({})), "http://example.com/"),
         "blocked_protocol"
     );
 }
 
 TEST(EgressAllowList, KeepsMailPortsAndOwnPortsShut) {
-    EgressRules rules = Rules({"10.1.0.0/16"});
+    Rules rules = RulesWith({"10.1.0.0/16"});
     rules.own_ports = {8443, 7000};
-    const EgressGuard guard(rules, Answers({"10.1.2.3"}));
+    const Guard guard(rules, Answers({"10.1.2.3"}));
     for (const char* url :
          {"https://a.example:25/", "https://a.example:465/", "https://a.example:587/",
           "https://a.example:8443/", "https://10.1.2.3:7000/"}) {
         EXPECT_EQ(ReasonOf(guard, url), "blocked_port") << url;
     }
-    EXPECT_EQ(ReasonOf(EgressGuard(rules, Answers({"8.8.8.8"})), "https://a.example:8443/"), "ok");
+    EXPECT_EQ(ReasonOf(Guard(rules, Answers({"8.8.8.8"})), "https://a.example:8443/"), "ok");
 }
 
 TEST(EgressAllowList, CannotOpenMetadataMulticastOrEmbeddedForms) {
-    EgressRules rules = Rules({"0.0.0.0/0", "::/0"});
-    const EgressGuard guard(rules, Answers({}));
+    Rules rules = RulesWith({"0.0.0.0/0", "::/0"});
+    const Guard guard(rules, Answers({}));
     for (const char* text :
          {"169.254.169.254", "fe80::1",      "168.63.129.16",   "fd00:ec2::254", "100.100.100.200",
           "192.0.0.192",     "0.0.0.0",      "0.1.2.3",         "224.0.0.1",     "ff02::1",
@@ -301,18 +298,18 @@ TEST(EgressAllowList, CannotOpenMetadataMulticastOrEmbeddedForms) {
 }
 
 TEST(EgressAllowList, OpensLoopbackInEvaluationModeOnly) {
-    EgressRules rules = Rules({"127.0.0.0/8", "::1/128"});
-    EXPECT_TRUE(EgressGuard(rules, Answers({})).IsRefused(Ip("127.0.0.1")));
+    Rules rules = RulesWith({"127.0.0.0/8", "::1/128"});
+    EXPECT_TRUE(Guard(rules, Answers({})).IsRefused(Ip("127.0.0.1")));
     rules.allow_loopback = true;
     rules.https_only = false;
-    const EgressGuard guard(rules, Answers({"127.0.0.1", "::1"}));
+    const Guard guard(rules, Answers({"127.0.0.1", "::1"}));
     EXPECT_FALSE(guard.IsRefused(Ip("127.0.0.1")));
     EXPECT_FALSE(guard.IsRefused(Ip("::1")));
     EXPECT_TRUE(guard.IsRefused(Ip("::ffff:127.0.0.1")));
     EXPECT_EQ(ReasonOf(guard, "http://localhost:3000/hook"), "ok");
     rules.allow.clear();
-    EXPECT_TRUE(EgressGuard(rules, Answers({})).IsRefused(Ip("127.0.0.1")));
+    EXPECT_TRUE(Guard(rules, Answers({})).IsRefused(Ip("127.0.0.1")));
 }
 
 }  // namespace
-}  // namespace opensend::http
+}  // namespace opensend::egress

@@ -1,4 +1,4 @@
-#include "kernel/http/egress_guard.h"
+#include "kernel/egress/guard.h"
 
 #include <algorithm>
 #include <utility>
@@ -6,10 +6,10 @@
 #include "kernel/base/check.h"
 #include "kernel/base/text.h"
 #include "kernel/base/utf8.h"
-#include "kernel/http/egress_lists.h"
-#include "kernel/http/egress_url.h"
+#include "kernel/egress/lists.h"
+#include "kernel/egress/url.h"
 
-namespace opensend::http {
+namespace opensend::egress {
 namespace {
 
 constexpr size_t kMaxUrlCharacters = 2048;
@@ -44,7 +44,7 @@ bool InAny(const std::vector<base::Cidr>& ranges, const base::IpAddress& address
 }
 
 /// True when the operator's list opens this address.
-bool IsExempt(const EgressRules& rules, const base::IpAddress& address) {
+bool IsExempt(const Rules& rules, const base::IpAddress& address) {
     const Ranges& ranges = AllRanges();
     if (InAny(ranges.never, address)) return false;
     if (InAny(ranges.loopback, address)) return rules.allow_loopback && InAny(rules.allow, address);
@@ -70,22 +70,22 @@ bool HasPort(const List& list, int port) {
 }
 
 /// What only a destination inside the allow list may break: scheme, name and port rules.
-std::optional<EgressRefusal> BreaksPublicRules(const EgressRules& rules, const EgressUrl& url) {
+std::optional<Refusal> BreaksPublicRules(const Rules& rules, const Url& url) {
     if (rules.https_only && url.scheme != "https") {
-        return EgressRefusal{"blocked_protocol", "http is not allowed"};
+        return Refusal{"blocked_protocol", "http is not allowed"};
     }
-    if (!url.literal && IsBlockedName(url.host)) return EgressRefusal{"blocked_hostname", url.host};
+    if (!url.literal && IsBlockedName(url.host)) return Refusal{"blocked_hostname", url.host};
     if (!HasPort(rules.ports, url.port)) {
-        return EgressRefusal{"blocked_port", base::Cat("port ", url.port)};
+        return Refusal{"blocked_port", base::Cat("port ", url.port)};
     }
     return std::nullopt;
 }
 
 /// All rules once the addresses are known.
-std::optional<EgressRefusal> JudgeAddresses(
-    const EgressRules& rules,
-    const EgressGuard& guard,
-    const EgressUrl& url,
+std::optional<Refusal> JudgeAddresses(
+    const Rules& rules,
+    const Guard& guard,
+    const Url& url,
     const std::vector<base::IpAddress>& addresses
 ) {
     size_t exempt = 0;
@@ -95,34 +95,34 @@ std::optional<EgressRefusal> JudgeAddresses(
     }
     for (const auto& address : addresses) {
         if (!guard.IsRefused(address)) continue;
-        return EgressRefusal{
+        return Refusal{
             url.literal ? "private_ip_literal" : "private_ip_resolved", address.ToString()};
     }
     // A destination in the operator's own network may be this very process.
     if (exempt > 0 && (HasPort(kNeverPorts, url.port) || HasPort(rules.own_ports, url.port))) {
-        return EgressRefusal{"blocked_port", base::Cat("port ", url.port)};
+        return Refusal{"blocked_port", base::Cat("port ", url.port)};
     }
     return std::nullopt;
 }
 
 }  // namespace
 
-EgressGuard::EgressGuard(EgressRules rules, ResolveAll resolve)
+Guard::Guard(Rules rules, ResolveAll resolve)
     : rules_(std::move(rules)), resolve_(std::move(resolve)) {}
 
-bool EgressGuard::IsRefused(const base::IpAddress& address) const {
+bool Guard::IsRefused(const base::IpAddress& address) const {
     if (IsExempt(rules_, address)) return false;
     const Ranges& ranges = AllRanges();
     if (InAny(ranges.denied, address) || InAny(ranges.never, address)) return true;
     return address.is_v6 && !ranges.global.Contains(address);
 }
 
-base::Result<EgressUrl, EgressRefusal> EgressGuard::CheckUrl(std::string_view text) const {
-    auto url = ParseEgressUrl(text);
+base::Result<Url, Refusal> Guard::CheckUrl(std::string_view text) const {
+    auto url = ParseUrl(text);
     if (!url) return url;
     if (base::CountCodePoints(text) > kMaxUrlCharacters) {
         return base::Failure{
-            EgressRefusal{"invalid_url", "too long"}
+            Refusal{"invalid_url", "too long"}
         };
     }
     if (url->literal) {
@@ -136,7 +136,7 @@ base::Result<EgressUrl, EgressRefusal> EgressGuard::CheckUrl(std::string_view te
     return url;
 }
 
-base::Result<EgressGuard::Checked, EgressRefusal> EgressGuard::Check(std::string_view text) const {
+base::Result<Guard::Checked, Refusal> Guard::Check(std::string_view text) const {
     auto url = CheckUrl(text);
     if (!url) return base::Failure{url.error()};
     if (url->literal) {
@@ -149,7 +149,7 @@ base::Result<EgressGuard::Checked, EgressRefusal> EgressGuard::Check(std::string
             return base::Failure{std::move(*refusal)};
         }
         return base::Failure{
-            EgressRefusal{addresses ? "no_dns_records" : "dns_resolution_failed", url->host}
+            Refusal{addresses ? "no_dns_records" : "dns_resolution_failed", url->host}
         };
     }
     auto refusal = JudgeAddresses(rules_, *this, *url, *addresses);
@@ -157,4 +157,4 @@ base::Result<EgressGuard::Checked, EgressRefusal> EgressGuard::Check(std::string
     return Checked{std::move(*url), std::move(*addresses)};
 }
 
-}  // namespace opensend::http
+}  // namespace opensend::egress
