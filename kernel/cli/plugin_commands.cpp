@@ -1,6 +1,6 @@
 #include <iostream>
 
-#include "kernel/app/app.h"
+#include "kernel/app/wiring.h"
 #include "kernel/base/text.h"
 #include "kernel/cli/commands.h"
 #include "kernel/plugin/host.h"

@@ -1,0 +1,132 @@
+#include "kernel/app/api_plane.h"
+
+#include <algorithm>
+
+#include "kernel/app/wiring.h"
+#include "kernel/base/text.h"
+
+namespace opensend::app {
+namespace {
+
+constexpr std::string_view kRequestBuckets[] = {"org.api",   "key.api",   "org.send",
+                                                "key.admin", "addr.anon", "addr.authfail"};
+
+access::RateGate::OnFailure OnFailure(const runtime::Config& config) {
+    const std::string policy = config.Text("ratelimit.on_store_failure");
+    if (policy == "open") return access::RateGate::OnFailure::kOpen;
+    if (policy == "closed") return access::RateGate::OnFailure::kClosed;
+    return access::RateGate::OnFailure::kLocal;
+}
+
+std::map<std::string, access::BucketNumbers, std::less<>> BucketTable(const runtime::Config& config
+) {
+    std::map<std::string, access::BucketNumbers, std::less<>> table;
+    for (const std::string_view name : kRequestBuckets) {
+        const auto numbers = config.RateBucket(name);
+        table[std::string(name)] = {
+            std::max<uint64_t>(1, numbers.period_us / numbers.count), numbers.burst};
+    }
+    return table;
+}
+
+/// Host part of an application URL.
+std::string HostOf(const std::string& url) {
+    const size_t start = url.find("://");
+    if (start == std::string::npos) return {};
+    return url.substr(start + 3, url.find_first_of(":/", start + 3) - start - 3);
+}
+
+}  // namespace
+
+ApiPlane::ApiPlane(Shared& shared, health::HealthMonitor& monitor, Wakes wakes)
+    : access_(shared.plugins->authenticator(), shared.keys, shared.storage.clock),
+      rates_(
+          shared.plugins->limiter(),
+          shared.plugins->local_limiter(),
+          BucketTable(shared.config),
+          OnFailure(shared.config)
+      ) {
+    acceptor_ = std::make_unique<emails::Acceptor>(
+        *shared.storage.pool, shared.senders, shared.idempotency, *shared.blobs, shared.storage.ids,
+        shared.storage.clock, std::move(wakes.delivery), emails::Acceptor::Options{}
+    );
+    MakeDomains(shared);
+    api_keys_api_ = std::make_unique<api_keys::ApiKeysApi>(
+        *shared.storage.pool, *shared.storage.instance_keys, shared.keys, shared.idempotency,
+        shared.storage.ids, shared.storage.random
+    );
+    webhooks_api_ = std::make_unique<webhooks::WebhooksApi>(
+        *shared.storage.pool, shared.storage.keyring, *shared.guard, shared.idempotency,
+        shared.storage.ids, shared.storage.random
+    );
+    emails_api_ = std::make_unique<emails::EmailsApi>(
+        *shared.storage.pool, *acceptor_, shared.idempotency, rates_, *shared.blobs,
+        emails::EmailsApi::Options{
+            shared.config.strict(),
+            static_cast<size_t>(shared.config.Int("send.max_attachment_b64_bytes"))}
+    );
+    health_api_ = std::make_unique<health::HealthApi>(monitor);
+    Mount();
+    Listen(shared);
+}
+
+void ApiPlane::MakeDomains(Shared& shared) {
+    domain_factory_ = std::make_unique<domains::DomainFactory>(
+        shared.storage.keyring, shared.storage.random, shared.storage.ids
+    );
+    domains::DomainsApi::Options domain_options;
+    domain_options.sources.inbound_mx_host = shared.config.Text("inbound.mx_host");
+    domain_options.sources.tracking_cname_target = shared.config.Text("tracking.cname_target");
+    for (const auto& transport : shared.config.Transports()) {
+        const auto keys = shared.config.Below(base::Cat("transport.", transport.name, '.'));
+        if (const auto spf = keys.find("spf"); spf != keys.end()) {
+            domain_options.sources.spf.push_back(spf->second);
+        }
+    }
+    domain_options.own_hosts = {
+        HostOf(shared.config.Text("app.url")), shared.config.Text("smtp.hostname"),
+        shared.config.Text("inbound.mx_host")};
+    domains_api_ = std::make_unique<domains::DomainsApi>(
+        *shared.storage.pool, *domain_factory_, shared.senders, shared.idempotency,
+        shared.storage.ids, std::move(domain_options)
+    );
+}
+
+void ApiPlane::Mount() {
+    // The mount list: one line per resource.
+    emails_api_->Mount(router_);
+    domains_api_->Mount(router_);
+    api_keys_api_->Mount(router_);
+    webhooks_api_->Mount(router_);
+    health_api_->Mount(router_);
+}
+
+void ApiPlane::Listen(Shared& shared) {
+    const auto trusted = Cidrs(shared.config.List("net.trusted_proxies"));
+    filters_ = std::make_unique<api::Filters>(
+        router_, access_, rates_, shared.storage.ids, shared.storage.clock,
+        api::Filters::Options{
+            .listener = "api",
+            .trusted_proxies = trusted,
+            .https = shared.config.Text("app.url").rfind("https://", 0) == 0}
+    );
+    http::ServerOptions options;
+    options.name = "api";
+    options.bind = shared.config.List("api.bind");
+    options.port = static_cast<uint16_t>(shared.config.Int("api.port"));
+    options.max_connections = static_cast<size_t>(shared.config.Int("http.max_connections"));
+    options.max_connections_per_address =
+        static_cast<size_t>(shared.config.Int("http.max_connections_per_address"));
+    options.uncapped_peers = trusted;
+    server_ = std::make_unique<http::Server>(
+        options, [this](const http::Request& head) { return filters_->OnHead(head); },
+        [this](http::Request&& request, http::Reply reply) {
+            filters_->OnRequest(std::move(request), std::move(reply));
+        },
+        [this](int status, std::string_view code, std::string_view reason) {
+            return filters_->OnFramingError(status, code, reason);
+        }
+    );
+}
+
+}  // namespace opensend::app

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "kernel/access/access_control.h"
+#include "kernel/access/rate_gate.h"
+#include "kernel/api/filters.h"
+#include "kernel/api/router.h"
+#include "kernel/app/shared.h"
+#include "kernel/http/server.h"
+#include "kernel/listeners/api/health_api.h"
+#include "kernel/resources/api_keys/api_keys_api.h"
+#include "kernel/resources/domains/domains_api.h"
+#include "kernel/resources/emails/emails_api.h"
+#include "kernel/resources/webhooks/webhooks_api.h"
+
+namespace opensend::app {
+
+/// What an accepted change sets in motion in this process; each may do nothing.
+struct Wakes {
+    std::function<void()> delivery, events, webhooks;
+};
+
+/// What the role `api` runs: the REST listener and every resource behind it.
+class ApiPlane {
+public:
+    /// Binds the port; ready on return. Throws base::Error.
+    ApiPlane(Shared& shared, health::HealthMonitor& monitor, Wakes wakes);
+    uint16_t port() const { return server_->port(); }
+    void Stop(std::chrono::milliseconds grace) { server_->Stop(grace); }
+
+private:
+    void MakeDomains(Shared& shared);
+    void Mount();
+    void Listen(Shared& shared);
+
+    access::AccessControl access_;
+    access::RateGate rates_;
+    std::unique_ptr<emails::Acceptor> acceptor_;
+    std::unique_ptr<domains::DomainFactory> domain_factory_;
+    std::unique_ptr<domains::DomainsApi> domains_api_;
+    std::unique_ptr<api_keys::ApiKeysApi> api_keys_api_;
+    std::unique_ptr<webhooks::WebhooksApi> webhooks_api_;
+    std::unique_ptr<emails::EmailsApi> emails_api_;
+    std::unique_ptr<health::HealthApi> health_api_;
+    api::Router router_;
+    std::unique_ptr<api::Filters> filters_;
+    std::unique_ptr<http::Server> server_;
+};
+
+}  // namespace opensend::app

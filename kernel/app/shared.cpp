@@ -1,0 +1,62 @@
+#include "kernel/app/shared.h"
+
+#include "kernel/app/wiring.h"
+#include "kernel/base/error.h"
+#include "kernel/base/text.h"
+#include "kernel/crypto/digest.h"
+#include "kernel/runtime/log.h"
+#include "kernel/runtime/metrics.h"
+
+namespace opensend::app {
+namespace {
+
+void ReportPlugins(const plugin::Host& plugins) {
+    for (const auto& status : plugins.plugins()) {
+        runtime::SetGauge("opensend_plugin_up", {status.name}, status.up ? 1 : 0);
+        if (!status.up) {
+            OPENSEND_LOG(
+                kError, "plugin.refused", "a plugin is off", kv("plugin", status.name),
+                kv("problem", status.problem)
+            );
+        }
+    }
+    const auto fatal = plugins.fatal_problems();
+    if (!fatal.empty()) {
+        throw base::Error(
+            base::ErrorCode::kForbidden,
+            base::Cat("a required plugin is not available: ", fatal.front())
+        );
+    }
+}
+
+}  // namespace
+
+Shared::Shared(const runtime::Config& given, Storage::Migrations migrations)
+    : config(given),
+      storage(config, migrations),
+      keys(*storage.pool, *storage.instance_keys, storage.clock),
+      senders(*storage.pool, storage.clock),
+      idempotency(storage.keyring, storage.random) {
+    blobs = std::make_unique<blob::FsBlobStore>(
+        base::Cat(config.Text("app.data_dir"), "/blobs"), crypto::Sha256
+    );
+    dns::Resolver::Options dns_options;
+    dns_options.servers = config.List("dns.servers");
+    dns_options.timeout =
+        std::chrono::duration_cast<std::chrono::milliseconds>(config.Span("egress.dns_timeout"));
+    resolver = std::make_unique<dns::Resolver>(std::move(dns_options), storage.clock);
+    guard = std::make_unique<egress::Guard>(EgressRulesOf(config), [this](const std::string& host) {
+        return resolver->ResolveAll(host);
+    });
+    http_client = std::make_unique<egress::Client>(egress::Client::Options{});
+
+    plugin::HostDeps deps;
+    deps.clock = &storage.clock;
+    deps.credentials = &keys;
+    deps.secret = [this](std::string_view reference) { return config.ResolveSecret(reference); };
+    deps.log = LogPlugin;
+    plugins = std::make_unique<plugin::Host>(PluginHostConfig(config), deps);
+    ReportPlugins(*plugins);
+}
+
+}  // namespace opensend::app

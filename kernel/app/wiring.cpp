@@ -1,0 +1,80 @@
+#include "kernel/app/wiring.h"
+
+#include "kernel/base/text.h"
+#include "kernel/runtime/log.h"
+
+namespace opensend::app {
+
+bool IsSqlite(const runtime::Config& config) {
+    const auto url = config.SecretValue("DATABASE_URL");
+    return url && url->Reveal().rfind("sqlite:", 0) == 0;
+}
+
+std::vector<base::Cidr> Cidrs(const std::vector<std::string>& texts) {
+    std::vector<base::Cidr> out;
+    for (const std::string& text : texts) {
+        if (const auto cidr = base::ParseCidr(text)) out.push_back(*cidr);
+    }
+    return out;
+}
+
+egress::Rules EgressRulesOf(const runtime::Config& config) {
+    egress::Rules rules;
+    rules.allow = Cidrs(config.List("egress.allow_cidrs"));
+    rules.ports.clear();
+    for (const std::string& port : config.List("egress.ports")) {
+        rules.ports.push_back(static_cast<int>(base::ParseInt(port).value_or(0)));
+    }
+    rules.https_only = config.Bool("egress.https_only");
+    rules.allow_loopback = !config.strict();
+    for (const std::string_view key :
+         {"api.port", "ingester.port", "admin.port", "smtp.port", "smtp.tls_port"}) {
+        rules.own_ports.push_back(static_cast<int>(config.Int(key)));
+    }
+    return rules;
+}
+
+plugin::HostConfig PluginHostConfig(const runtime::Config& config) {
+    plugin::HostConfig out;
+    out.dir = config.Text("plugins.dir");
+    for (const std::string& name : config.List("plugins.enabled")) {
+        plugin::PluginConfig plugin;
+        const std::string prefix = base::Cat("plugins.", name, '.');
+        const auto keys = config.Below(prefix);
+        const auto value = [&](const char* key) {
+            const auto found = keys.find(key);
+            return found == keys.end() ? std::string() : found->second;
+        };
+        plugin.name = name;
+        plugin.file = value("file");
+        plugin.sha256 = value("sha256");
+        plugin.required = value("required") == "true";
+        plugin.config_json = config.PluginConfigJson(name);
+        out.plugins.push_back(std::move(plugin));
+    }
+    for (const auto& spec : config.Transports()) {
+        out.transports.push_back({spec.name, spec.kind, spec.plugin, spec.config_json});
+    }
+    out.auth_backends = config.List("auth.backends");
+    out.ratelimit_backend = config.Text("ratelimit.backend");
+    return out;
+}
+
+void LogPlugin(
+    int level,
+    const std::string& instance,
+    std::string_view message,
+    const std::vector<std::pair<std::string, std::string>>& fields
+) {
+    std::string detail;
+    for (const auto& [name, value] : fields) detail += base::Cat(name, '=', value, ' ');
+    if (level >= 4) {
+        OPENSEND_LOG(kError, "plugin.log", message, kv("instance", instance), kv("fields", detail));
+    } else if (level == 3) {
+        OPENSEND_LOG(kWarn, "plugin.log", message, kv("instance", instance), kv("fields", detail));
+    } else {
+        OPENSEND_LOG(kDebug, "plugin.log", message, kv("instance", instance), kv("fields", detail));
+    }
+}
+
+}  // namespace opensend::app

@@ -1,0 +1,69 @@
+#include "kernel/app/work_plane.h"
+
+#include "kernel/app/wiring.h"
+#include "kernel/base/text.h"
+
+namespace opensend::app {
+namespace {
+
+delivery::DeliveryPolicy PolicyOf(const runtime::Config& config) {
+    delivery::DeliveryPolicy policy;
+    policy.max_age = config.Span("send.max_age");
+    policy.unknown_wait = config.Span("send.unknown_wait");
+    const std::string unknown = config.Text("send.unknown_policy");
+    if (unknown == "hold") policy.unknown = delivery::DeliveryPolicy::Unknown::kHold;
+    if (unknown == "assume_sent") policy.unknown = delivery::DeliveryPolicy::Unknown::kAssumeSent;
+    return policy;
+}
+
+std::vector<delivery::RouteGroup> RouteGroups(const runtime::Config& config) {
+    std::vector<delivery::RouteGroup> groups;
+    for (const auto& spec : config.Groups()) {
+        delivery::RouteGroup group{spec.name, {}, spec.domains, spec.streams, spec.orgs};
+        for (const auto& member : spec.members) {
+            group.members.push_back({member.transport, member.weight, member.priority});
+        }
+        groups.push_back(std::move(group));
+    }
+    return groups;
+}
+
+}  // namespace
+
+WorkPlane::WorkPlane(Shared& shared) {
+    const bool single = IsSqlite(shared.config);
+    webhook_sender_ = std::make_unique<webhook_delivery::WebhookSender>(
+        webhook_delivery::WebhookSender::Deps{
+            *shared.storage.pool, shared.storage.keyring, *shared.guard, *shared.http_client,
+            shared.storage.ids, shared.storage.random, shared.storage.clock},
+        webhook_delivery::WebhookSender::Options{
+            .timeout = std::chrono::duration_cast<std::chrono::milliseconds>(
+                shared.config.Span("webhooks.timeout")
+            ),
+            .per_endpoint = static_cast<size_t>(shared.config.Int("webhooks.endpoint_concurrency")),
+            .max_in_flight = static_cast<size_t>(shared.config.Int("webhooks.workers")),
+            .single_process = single}
+    );
+    sequencer_ = std::make_unique<sequencer::Sequencer>(
+        *shared.storage.pool, shared.storage.ids, shared.storage.clock,
+        [this] { webhook_sender_->Wake(); }
+    );
+    routes_ = std::make_unique<delivery::RoutePlanner>(RouteGroups(shared.config));
+    builder_ = std::make_unique<delivery::MailBuilder>(delivery::MailBuilder::Deps{
+        *shared.storage.pool, *shared.blobs, shared.storage.keyring, *shared.guard,
+        *shared.http_client, shared.storage.clock});
+    dispatcher_ = std::make_unique<delivery::Dispatcher>(
+        delivery::Dispatcher::Deps{
+            *shared.storage.pool, *routes_,
+            [&shared](const std::string& name) { return shared.plugins->FindTransport(name); },
+            *builder_, shared.storage.ids, shared.storage.random, shared.storage.clock,
+            [this] { sequencer_->Wake(); }},
+        delivery::Dispatcher::Options{
+            .policy = PolicyOf(shared.config),
+            .lease = shared.config.Span("send.lease"),
+            .single_process = single,
+            .journal_path = base::Cat(shared.config.Text("app.data_dir"), "/outcomes.log")}
+    );
+}
+
+}  // namespace opensend::app

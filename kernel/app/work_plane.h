@@ -1,0 +1,31 @@
+#pragma once
+
+#include <memory>
+
+#include "kernel/app/shared.h"
+#include "kernel/workers/delivery/dispatcher.h"
+#include "kernel/workers/events/sequencer.h"
+#include "kernel/workers/webhooks/webhook_sender.h"
+
+namespace opensend::app {
+
+/// What the role `worker` runs.
+class WorkPlane {
+public:
+    explicit WorkPlane(Shared& shared);
+    /// New mail may be due.
+    void WakeDelivery() { dispatcher_->Wake(); }
+    /// New events wait for their place.
+    void WakeEvents() { sequencer_->Wake(); }
+    /// New webhook deliveries are due.
+    void WakeWebhooks() { webhook_sender_->Wake(); }
+
+private:
+    std::unique_ptr<webhook_delivery::WebhookSender> webhook_sender_;
+    std::unique_ptr<sequencer::Sequencer> sequencer_;
+    std::unique_ptr<delivery::RoutePlanner> routes_;
+    std::unique_ptr<delivery::MailBuilder> builder_;
+    std::unique_ptr<delivery::Dispatcher> dispatcher_;
+};
+
+}  // namespace opensend::app
