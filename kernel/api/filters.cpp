@@ -65,6 +65,14 @@ std::string IgnoredHeader(const std::vector<std::string>& names) {
     return out;
 }
 
+std::string_view BodyText(Call& call) {
+    if (call.request.body.empty()) return "{}";
+    bool readable = true;
+    const std::string_view text = call.request.body.View(&readable);
+    if (!readable) throw base::Unavailable("service_unavailable", "the body cannot be read again");
+    return text;
+}
+
 }  // namespace
 
 void AddSecurityHeaders(http::Headers& headers, bool https) {
@@ -245,8 +253,7 @@ void Filters::ReadBody(Call& call, const MountedRoute& route) const {
     if (!call.request.body.empty() && (bad_encoding || (type && !IsJsonType(*type)))) {
         throw Error(ErrorCode::kUnsupportedMediaType, "Send the body as application/json.");
     }
-    const std::string_view text =
-        call.request.body.empty() ? std::string_view("{}") : std::string_view(call.request.body);
+    const std::string_view text = BodyText(call);
     auto parsed = json::Document::Parse(text);
     if (!parsed.ok()) {
         throw Error(
@@ -256,6 +263,8 @@ void Filters::ReadBody(Call& call, const MountedRoute& route) const {
             .WithReason(parsed.error().too_complex ? "json_too_complex" : "invalid_json");
     }
     call.document.emplace(std::move(*parsed));
+    // The document has copies of its own.
+    call.request.body = http::Body();
 }
 
 http::Response Filters::Finish(const ReplyFacts& facts, http::Response response) const {

@@ -1,8 +1,10 @@
 #include "kernel/app/api_plane.h"
 
 #include <algorithm>
+#include <filesystem>
 
 #include "kernel/app/wiring.h"
+#include "kernel/base/error.h"
 #include "kernel/base/text.h"
 
 namespace opensend::app {
@@ -34,6 +36,22 @@ std::string HostOf(const std::string& url) {
     const size_t start = url.find("://");
     if (start == std::string::npos) return {};
     return url.substr(start + 3, url.find_first_of(":/", start + 3) - start - 3);
+}
+
+/// Where large request bodies wait; made when it is not there.
+std::string SpoolFolder(const runtime::Config& config) {
+    const std::string folder = base::Cat(config.Text("app.data_dir"), "/spool");
+    std::error_code error;
+    std::filesystem::create_directories(folder, error);
+    if (!error) {
+        std::filesystem::permissions(folder, std::filesystem::perms::owner_all, error);
+    }
+    if (error) {
+        throw base::Unavailable(
+            "service_unavailable", base::Cat("cannot use ", folder, ": ", error.message())
+        );
+    }
+    return folder;
 }
 
 }  // namespace
@@ -118,6 +136,7 @@ void ApiPlane::Listen(Shared& shared) {
     options.max_connections_per_address =
         static_cast<size_t>(shared.config.Int("http.max_connections_per_address"));
     options.uncapped_peers = trusted;
+    options.spool.folder = SpoolFolder(shared.config);
     server_ = std::make_unique<http::Server>(
         options, [this](const http::Request& head) { return filters_->OnHead(head); },
         [this](http::Request&& request, http::Reply reply) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "kernel/base/cidr.h"
+#include "kernel/http/body.h"
 
 namespace opensend::http {
 
@@ -29,14 +30,15 @@ private:
     std::vector<std::pair<std::string, std::string>> lines_;
 };
 
-/// A complete request. `path` and `query` are raw (still percent-encoded); query without '?'.
+/// A complete request; moves only. `path` and `query` are raw (still percent-encoded); query
+/// without '?'.
 struct Request {
     std::string method;
     std::string path;
     std::string query;
     int version_minor = 1;
     Headers headers;
-    std::string body;
+    Body body;
     base::IpAddress peer;  // socket peer
     uint16_t peer_port = 0;
 };

@@ -330,14 +330,14 @@ RequestParser::Step RequestParser::StartBody() {
     }
     remaining_ = content_length_;
     // A declared length is a promise only: memory is taken as bytes come.
-    request_.body.reserve(std::min<size_t>(static_cast<size_t>(remaining_), kMaxReserve));
+    request_.body.Reserve(std::min<size_t>(static_cast<size_t>(remaining_), kMaxReserve));
     state_ = State::kFixed;
     return Step::kNeedMore;
 }
 
 RequestParser::Step RequestParser::TakeFixed(std::string_view& data) {
     const size_t count = static_cast<size_t>(std::min<uint64_t>(remaining_, data.size()));
-    request_.body.append(data.substr(0, count));
+    if (!request_.body.Append(data.substr(0, count), limits_.spool)) return FailSpool();
     data.remove_prefix(count);
     remaining_ -= count;
     if (remaining_ > 0) return Step::kNeedMore;
@@ -349,7 +349,7 @@ RequestParser::Step RequestParser::TakeChunked(std::string_view& data) {
     while (!data.empty()) {
         if (state_ == State::kChunkData) {
             const size_t count = static_cast<size_t>(std::min<uint64_t>(remaining_, data.size()));
-            request_.body.append(data.substr(0, count));
+            if (!request_.body.Append(data.substr(0, count), limits_.spool)) return FailSpool();
             data.remove_prefix(count);
             remaining_ -= count;
             if (remaining_ == 0) state_ = State::kChunkCr;

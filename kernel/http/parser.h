@@ -16,6 +16,7 @@ struct ParserLimits {
     size_t max_request_line = 8 * 1024;  // without its line end
     size_t max_fields = 100;
     size_t max_chunk_extra = 16 * 1024;  // chunk extensions of one body together
+    SpoolRules spool{};
 };
 
 /// Strict reader of one request at a time (PROC-12). Bytes may come in any pieces: the outcome is
@@ -72,6 +73,7 @@ private:
 
     Step Fail(int status, std::string_view code, std::string_view reason);
     Step FailBad(std::string_view reason) { return Fail(400, "bad_request", reason); }
+    Step FailSpool() { return Fail(503, "service_unavailable", "the body could not be stored"); }
     /// Takes bytes of lines until the head or the trailers end.
     Step TakeLines(std::string_view& data);
     bool CountLineBytes(size_t count);

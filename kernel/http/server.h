@@ -41,6 +41,8 @@ struct ServerOptions {
     size_t max_head_bytes = 32 * 1024;
     size_t max_request_line = 8 * 1024;
     size_t max_fields = 100;
+    /// Bodies above its threshold wait in files of this folder, which must exist.
+    SpoolRules spool{};
     std::chrono::milliseconds head_timeout{10'000};
     std::chrono::milliseconds body_idle_timeout{60'000};
     std::chrono::milliseconds body_total_timeout{600'000};

@@ -35,7 +35,8 @@ struct ServerContext {
           parser_limits{
               .max_head_bytes = options.max_head_bytes,
               .max_request_line = options.max_request_line,
-              .max_fields = options.max_fields},
+              .max_fields = options.max_fields,
+              .spool = options.spool},
           limits(
               options.max_connections, options.max_connections_per_address, options.uncapped_peers
           ) {}

@@ -37,7 +37,7 @@ std::string Transcript(std::string_view input, uint32_t seed) {
                 return out + "failed " + std::to_string(parser.failure().status);
             }
             if (step != RequestParser::Step::kComplete) continue;
-            const auto& request = parser.request();
+            auto& request = parser.request();
             OPENSEND_CHECK(request.body.size() <= 256, "the body limit holds");
             OPENSEND_CHECK(request.headers.all().size() <= 8, "the field limit holds");
             opensend::http::SplitPath(request.path);
@@ -45,7 +45,7 @@ std::string Transcript(std::string_view input, uint32_t seed) {
             out += request.method + ' ' + request.path + '?' + request.query + '\n';
             for (const auto& [name, value] : request.headers.all())
                 out += name + ':' + value + '\n';
-            out += request.body + '\n';
+            out += std::string(request.body.View()) + '\n';
             parser.Reset();
         }
     }

@@ -39,7 +39,7 @@ Outcome Parse(std::string_view input, size_t piece, const ParserLimits& limits =
             }
             if (step == RequestParser::Step::kComplete) {
                 outcome.statuses.push_back(200);
-                outcome.bodies.push_back(parser.request().body);
+                outcome.bodies.push_back(std::string(parser.request().body.View()));
                 outcome.targets.push_back(parser.request().path);
                 parser.Reset();
             }

@@ -58,7 +58,7 @@ protected:
             return;
         }
         Response response =
-            Text(200, base::Cat(request.method, ' ', request.path, " [", request.body, ']'));
+            Text(200, base::Cat(request.method, ' ', request.path, " [", request.body.View(), ']'));
         if (request.path == "/big") response.body = std::string(4 << 20, 'b');
         response.close = request.path == "/close";
         reply(std::move(response));
