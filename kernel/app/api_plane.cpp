@@ -136,6 +136,12 @@ void ApiPlane::Listen(Shared& shared) {
     options.max_connections_per_address =
         static_cast<size_t>(shared.config.Int("http.max_connections_per_address"));
     options.uncapped_peers = trusted;
+    if (const std::string cert = shared.config.Text("api.tls_cert"); !cert.empty()) {
+        identity_ = std::make_unique<tls::Identity>(
+            cert, shared.config.Text("api.tls_key"), shared.storage.clock
+        );
+        options.identity = identity_.get();
+    }
     options.spool.folder = SpoolFolder(shared.config);
     server_ = std::make_unique<http::Server>(
         options, [this](const http::Request& head) { return filters_->OnHead(head); },

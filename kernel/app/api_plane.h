@@ -46,6 +46,7 @@ private:
     std::unique_ptr<health::HealthApi> health_api_;
     api::Router router_;
     std::unique_ptr<api::Filters> filters_;
+    std::unique_ptr<tls::Identity> identity_;
     std::unique_ptr<http::Server> server_;
 };
 

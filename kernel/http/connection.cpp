@@ -18,6 +18,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kLingerTime{2'000};
 constexpr std::chrono::milliseconds kDrainLingerTime{100};
+constexpr size_t kTlsPiece = 64 * 1024;
 constexpr size_t kMaxLinger = 1024 * 1024;
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
@@ -45,14 +46,19 @@ Connection::Connection(
       socket_(fd),
       fd_(fd),
       parser_(context.parser_limits),
-      handler_timeout_(context.options.handler_timeout) {}
+      handler_timeout_(context.options.handler_timeout) {
+    if (context.options.identity != nullptr) tls_ = context.options.identity->Accept();
+}
 
 Connection::~Connection() { Unlink(); }
 
 void Connection::Start() {
     interest_ = {.read = true};
     reactor_.loop().Watch(socket_, *this, interest_);
-    SetDeadline(reactor_.now() + context_.options.keep_alive_timeout);
+    SetDeadline(
+        reactor_.now() +
+        (tls_ ? context_.options.head_timeout : context_.options.keep_alive_timeout)
+    );
 }
 
 void Connection::Close() {
@@ -74,6 +80,7 @@ void Connection::SetDeadline(base::MonoTime at) { reactor_.timers().Set(*this, a
 
 void Connection::SetReadDeadline(bool got_body_bytes) {
     const auto& options = context_.options;
+    if (tls_ && !tls_->established()) return;  // the first deadline holds
     if (parser_.idle()) {
         SetDeadline(reactor_.now() + options.keep_alive_timeout);
     } else if (parser_.in_head()) {
@@ -104,7 +111,11 @@ void Connection::OnReadable() {
 
 void Connection::OnWritable() {
     try {
-        if (state_ == State::kWriting && Flush()) FinishAnswer();
+        if (state_ == State::kWriting) {
+            if (Flush()) FinishAnswer();
+        } else if (state_ == State::kReading) {
+            SendAside();
+        }
     } catch (const std::exception&) {
         Close();
     }
@@ -123,6 +134,42 @@ void Connection::ReadSocket() {
     // A client that ends in the middle of a request gets no answer: nothing is handled by half.
     if (got == 0) return Close();
     const std::string_view data(buffer.data(), static_cast<size_t>(got));
+    if (tls_) {
+        TakeWire(data);
+    } else {
+        TakePlain(data);
+    }
+}
+
+void Connection::TakeWire(std::string_view data) {
+    const bool was_established = tls_->established();
+    std::string plain;
+    const auto result = tls_->Feed(data, plain, wire_);
+    SendAside();
+    if (state_ == State::kReading && !was_established) SetReadDeadline(false);
+    if (state_ == State::kReading && !plain.empty()) TakePlain(plain);
+    // A goodbye while a request is handled still lets its answer out.
+    if (result != tls::Session::Result::kGoOn && state_ == State::kReading) Close();
+}
+
+void Connection::SendAside() {
+    while (wire_sent_ < wire_.size()) {
+        const auto sent = ::send(
+            fd_, wire_.data() + wire_sent_, wire_.size() - wire_sent_, MSG_NOSIGNAL | MSG_DONTWAIT
+        );
+        if (sent < 0) {
+            if (errno == EINTR) continue;
+            if (errno != EAGAIN) return Close();
+            return Want({.read = true, .write = true});
+        }
+        wire_sent_ += static_cast<size_t>(sent);
+    }
+    wire_.clear();
+    wire_sent_ = 0;
+    Want({.read = true, .write = false});
+}
+
+void Connection::TakePlain(std::string_view data) {
     const size_t used = Consume(data);
     if (used < data.size() && (state_ == State::kHandling || state_ == State::kWriting)) {
         unread_.assign(data.substr(used));
@@ -142,7 +189,12 @@ size_t Connection::Consume(std::string_view data) {
             step = parser_.Feed(data);
             if (step == RequestParser::Step::kNeedMore && parser_.expects_continue() &&
                 parser_.request().body.empty() && data.empty()) {
-                ::send(fd_, kContinue.data(), kContinue.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+                if (tls_) {
+                    tls_->Write(kContinue, wire_);
+                } else {
+                    wire_.append(kContinue);
+                }
+                SendAside();
             }
         }
         if (step == RequestParser::Step::kFailed) {
@@ -246,10 +298,51 @@ void Connection::Send(Response response, bool keep_alive) {
     const bool has_body = !is_head_ && StatusHasBody(response.status);
     out_body_ = has_body ? std::move(response.body) : std::string();
     sent_ = 0;
+    if (!tls_ && wire_sent_ < wire_.size()) {
+        out_head_.insert(0, wire_, wire_sent_);
+        wire_.clear();
+        wire_sent_ = 0;
+    }
     if (Flush()) FinishAnswer();
 }
 
-bool Connection::Flush() {
+bool Connection::Flush() { return tls_ ? FlushTls() : FlushPlain(); }
+
+bool Connection::FlushTls() {
+    const size_t total = out_head_.size() + out_body_.size();
+    for (;;) {
+        if (wire_sent_ == wire_.size()) {
+            wire_.clear();
+            wire_sent_ = 0;
+            if (sent_ == total) return true;
+            // One piece at a time: an answer is not held twice.
+            const bool in_head = sent_ < out_head_.size();
+            const std::string& part = in_head ? out_head_ : out_body_;
+            const size_t at = in_head ? sent_ : sent_ - out_head_.size();
+            const auto piece = std::string_view(part).substr(at, kTlsPiece);
+            if (!tls_->Write(piece, wire_)) {
+                Close();
+                return false;
+            }
+            sent_ += piece.size();
+        }
+        const auto sent = ::send(
+            fd_, wire_.data() + wire_sent_, wire_.size() - wire_sent_, MSG_NOSIGNAL | MSG_DONTWAIT
+        );
+        if (sent >= 0) {
+            wire_sent_ += static_cast<size_t>(sent);
+        } else if (errno == EAGAIN) {
+            SetDeadline(reactor_.now() + context_.options.body_idle_timeout);
+            Want({.read = false, .write = true});
+            return false;
+        } else if (errno != EINTR) {
+            Close();
+            return false;
+        }
+    }
+}
+
+bool Connection::FlushPlain() {
     const size_t total = out_head_.size() + out_body_.size();
     while (sent_ < total) {
         iovec parts[2];
@@ -283,6 +376,7 @@ bool Connection::Flush() {
 void Connection::FinishAnswer() {
     std::string().swap(out_head_);
     std::string().swap(out_body_);
+    if (wire_.empty()) std::string().swap(wire_);
     if (!keep_alive_) return BeginLinger();
     parser_.Reset();
     is_head_ = false;
@@ -310,6 +404,10 @@ void Connection::BeginLinger() {
     state_ = State::kLingering;
     std::string().swap(unread_);
     unread_at_ = 0;
+    if (tls_) {
+        tls_->Close(wire_);
+        ::send(fd_, wire_.data(), wire_.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    }
     ::shutdown(fd_, SHUT_WR);
     SetDeadline(reactor_.now() + (reactor_.draining() ? kDrainLingerTime : kLingerTime));
     Want({.read = true, .write = false});

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -12,6 +13,7 @@
 #include "kernel/http/parser.h"
 #include "kernel/http/server_context.h"
 #include "kernel/http/timer_wheel.h"
+#include "kernel/tls/session.h"
 
 namespace opensend::http {
 
@@ -50,12 +52,20 @@ private:
     /// Feeds the parser until it needs more or a request is under way; returns the bytes taken.
     size_t Consume(std::string_view data);
     void ReadSocket();
+    /// Hands received plain bytes on; keeps what belongs to later requests.
+    void TakePlain(std::string_view data);
+    /// Decrypts what came, answers the handshake.
+    void TakeWire(std::string_view data);
+    /// Sends small things beside answers: the handshake, 100 Continue.
+    void SendAside();
     void OnHead();
     void OnComplete();
     void Fail(int status, std::string_view code, std::string_view reason);
     void Send(Response response, bool keep_alive);
     /// Sends what is left; false while the socket takes no more.
     bool Flush();
+    bool FlushPlain();
+    bool FlushTls();
     void FinishAnswer();
     void ReadOn();
     void BeginLinger();
@@ -89,6 +99,9 @@ private:
     std::string out_head_;
     std::string out_body_;
     size_t sent_ = 0;
+    std::unique_ptr<tls::Session> tls_;
+    std::string wire_;  // encrypted, to be sent before anything else
+    size_t wire_sent_ = 0;
 };
 
 }  // namespace opensend::http

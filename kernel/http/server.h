@@ -12,6 +12,7 @@
 #include "kernel/base/cidr.h"
 #include "kernel/base/clock.h"
 #include "kernel/http/message.h"
+#include "kernel/tls/identity.h"
 
 namespace opensend::http {
 
@@ -51,6 +52,8 @@ struct ServerOptions {
     size_t max_connections = 16'384;  // 0: no cap
     size_t max_connections_per_address = 256;
     std::vector<base::Cidr> uncapped_peers{};  // trusted proxies
+    /// Every connection speaks TLS with it; null: none does. Outlives the server.
+    tls::Identity* identity = nullptr;
     /// Handlers run on the reactor, not on a pool: they must not block.
     bool inline_handlers = false;
 };

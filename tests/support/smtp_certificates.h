@@ -84,6 +84,27 @@ public:
         return context;
     }
 
+    /// Writes a new certificate and its key as PEM files.
+    void Write(
+        const std::string& cert_file,
+        const std::string& key_file,
+        const std::string& alternative_name,
+        long valid_for = 86400
+    ) const {
+        const Key key = MakeKey();
+        const Certificate leaf = MakeCertificate(
+            "server", key.get(), certificate_.get(), key_.get(), alternative_name, valid_for
+        );
+        FILE* out = std::fopen(cert_file.c_str(), "w");
+        if (out == nullptr) std::abort();
+        PEM_write_X509(out, leaf.get());
+        std::fclose(out);
+        out = std::fopen(key_file.c_str(), "w");
+        if (out == nullptr) std::abort();
+        PEM_write_PrivateKey(out, key.get(), nullptr, nullptr, 0, nullptr, nullptr);
+        std::fclose(out);
+    }
+
 private:
     std::string file_;
     Key key_;
