@@ -81,6 +81,7 @@ model::Principal AccessControl::Authenticate(base::Secret token, const Where& wh
     model::Principal principal;
     principal.tenant = record->tenant;
     principal.key = record->id;
+    principal.key_name = record->name;
     principal.permission = record->permission;
     principal.domain = record->domain;
     principal.expires_at = record->expires_at;

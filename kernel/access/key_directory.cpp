@@ -14,7 +14,8 @@ constexpr db::Query kFindCredential{"access.find_credential", R"sql(
      WHERE c.ref = $1 AND c.revoked_at IS NULL AND (c.expires_at IS NULL OR c.expires_at > $2))sql"};
 
 constexpr db::Query kFindKey{"access.find_key", R"sql(
-    SELECT k.org_id, k.permission, k.domain_id, k.expires_at, k.allowed_ips, k.revoked_at, o.state
+    SELECT k.org_id, k.permission, k.domain_id, k.expires_at, k.allowed_ips, k.revoked_at, o.state,
+           k.name
       FROM api_keys k JOIN orgs o ON o.id = k.org_id WHERE k.id = $1)sql"};
 
 constexpr db::Query kNoteUse{"access.note_use", R"sql(
@@ -92,6 +93,7 @@ std::optional<KeyRecord> KeyDirectory::FindKey(const model::ApiKeyId& id) {
     record.allowed = ReadCidrs(record.allowed_json);
     record.revoked = !row->IsNull(5);
     record.org_state = row->Text(6);
+    record.name = row->Text(7);
     records_.With([&](auto& map) {
         if (map.size() >= kMaxCached) map.clear();
         if (generation == generation_.load()) map[id] = {record, mono + kFresh};

@@ -21,6 +21,7 @@ namespace opensend::access {
 /// What the kernel checks after a credential was proven (KEY-11).
 struct KeyRecord {
     model::ApiKeyId id;
+    std::string name;
     model::TenantId tenant;
     model::KeyPermission permission = model::KeyPermission::kSendingAccess;
     std::optional<model::DomainId> domain;

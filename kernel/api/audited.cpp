@@ -18,7 +18,7 @@ access::AuditEntry AuditOf(
     entry.target_id = std::move(target_id);
     entry.metadata = std::move(metadata);
     entry.time = call.now;
-    entry.actor = {"api_key", call.principal.key.ToString(), call.principal.Actor()};
+    entry.actor = {"api_key", call.principal.key.ToString(), call.principal.key_name};
     entry.origin.source = "api";
     entry.origin.ip = call.client.ToString();
     if (const auto agent = call.request.headers.Find("User-Agent")) {

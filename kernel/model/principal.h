@@ -12,6 +12,7 @@ namespace opensend::model {
 struct Principal {
     TenantId tenant;
     ApiKeyId key;
+    std::string key_name;
     KeyPermission permission = KeyPermission::kSendingAccess;
     std::optional<DomainId> domain;        // the key is bound to this domain
     std::optional<base::Time> expires_at;  // of the key; what it mints ends no later

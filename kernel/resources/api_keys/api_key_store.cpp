@@ -3,11 +3,13 @@
 namespace opensend::api_keys {
 namespace {
 
-#define OPENSEND_KEY_COLUMNS                                                                 \
-    "k.id, k.name, k.permission, k.domain_id, d.name, k.expires_at, k.allowed_ips, "         \
-    "k.token_preview, k.last_used_at, k.created_by FROM api_keys k "                         \
-    "LEFT JOIN domains d ON d.id = k.domain_id AND d.org_id = k.org_id WHERE k.org_id = $1 " \
-    "AND k.revoked_at IS NULL"
+#define OPENSEND_KEY_COLUMNS                                                             \
+    "k.id, k.name, k.permission, k.domain_id, d.name, k.expires_at, k.allowed_ips, "     \
+    "k.token_preview, k.last_used_at, k.created_by, "                                    \
+    "(SELECT MAX(c.expires_at) FROM api_credentials c WHERE c.key_id = k.id "            \
+    "AND c.org_id = k.org_id AND c.revoked_at IS NULL) "                                 \
+    "FROM api_keys k LEFT JOIN domains d ON d.id = k.domain_id AND d.org_id = k.org_id " \
+    "WHERE k.org_id = $1 AND k.revoked_at IS NULL"
 
 constexpr db::Query kInsertKey{"api_keys.insert", R"sql(
     INSERT INTO api_keys (id, org_id, name, permission, domain_id, expires_at, allowed_ips,
@@ -27,6 +29,18 @@ constexpr db::Query kRevokeKey{"api_keys.revoke", R"sql(
 constexpr db::Query kRevokeCredentials{"api_keys.revoke_credentials", R"sql(
     UPDATE api_credentials SET revoked_at = $1
      WHERE org_id = $2 AND key_id = $3 AND revoked_at IS NULL)sql"};
+constexpr db::Query kUpdateKey{"api_keys.update", R"sql(
+    UPDATE api_keys SET name = $1, permission = $2, domain_id = $3, expires_at = $4,
+                        allowed_ips = $5
+     WHERE org_id = $6 AND id = $7 AND revoked_at IS NULL)sql"};
+constexpr db::Query kEndEarlier{"api_keys.end_earlier", R"sql(
+    UPDATE api_credentials SET revoked_at = $1
+     WHERE org_id = $2 AND key_id = $3 AND revoked_at IS NULL AND expires_at IS NOT NULL)sql"};
+constexpr db::Query kLimitPresent{"api_keys.limit_present", R"sql(
+    UPDATE api_credentials SET expires_at = $1
+     WHERE org_id = $2 AND key_id = $3 AND revoked_at IS NULL)sql"};
+constexpr db::Query kSetPreview{"api_keys.set_preview", R"sql(
+    UPDATE api_keys SET token_preview = $1 WHERE org_id = $2 AND id = $3)sql"};
 constexpr db::Query kCountKeys{
     "api_keys.count", "SELECT COUNT(*) FROM api_keys WHERE org_id = $1 AND revoked_at IS NULL"};
 
@@ -43,7 +57,21 @@ ApiKey ReadKey(const db::Row& row) {
     key.token_preview = row.Text(7);
     key.last_used_at = row.OptionalTime(8);
     key.created_by = row.Text(9);
+    key.previous_until = row.OptionalTime(10);
     return key;
+}
+
+void InsertCredential(
+    db::Session& tx,
+    const model::TenantId& tenant,
+    const model::ApiKeyId& key,
+    const Credential& credential,
+    base::Time now
+) {
+    tx.Change(
+        kInsertCredential, {credential.ref, key, tenant, db::Blob{credential.mac},
+                            static_cast<int64_t>(credential.pepper_kid), now}
+    );
 }
 
 }  // namespace
@@ -59,10 +87,28 @@ void ApiKeyStore::Insert(
         kInsertKey, {key.id, tenant, key.name, model::ToText(key.permission), key.domain,
                      key.expires_at, key.allowed_ips, key.token_preview, now, key.created_by}
     );
+    InsertCredential(tx, tenant, key.id, credential, now);
+}
+
+void ApiKeyStore::Update(db::Session& tx, const model::TenantId& tenant, const ApiKey& key) {
     tx.Change(
-        kInsertCredential, {credential.ref, key.id, tenant, db::Blob{credential.mac},
-                            static_cast<int64_t>(credential.pepper_kid), now}
+        kUpdateKey, {key.name, model::ToText(key.permission), key.domain, key.expires_at,
+                     key.allowed_ips, tenant, key.id}
     );
+}
+
+void ApiKeyStore::Rotate(
+    db::Session& tx,
+    const model::TenantId& tenant,
+    const ApiKey& key,
+    const Credential& credential,
+    base::Time now,
+    base::Time old_until
+) {
+    tx.Change(kEndEarlier, {now, tenant, key.id});
+    tx.Change(kLimitPresent, {old_until, tenant, key.id});
+    InsertCredential(tx, tenant, key.id, credential, now);
+    tx.Change(kSetPreview, {key.token_preview, tenant, key.id});
 }
 
 std::optional<ApiKey> ApiKeyStore::Find(

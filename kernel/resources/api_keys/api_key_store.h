@@ -23,6 +23,8 @@ struct ApiKey {
     std::string token_preview;
     std::optional<base::Time> last_used_at;
     std::string created_by;
+    /// End of the secret before the last rotation; may have passed.
+    std::optional<base::Time> previous_until;
 };
 
 /// What proves a token: MAC under a pepper.
@@ -46,6 +48,18 @@ public:
     );
     static db::Page<ApiKey> List(
         db::Session& session, const model::TenantId& tenant, const db::PageRequest& page
+    );
+    /// Writes name, permission, domain, expiry and address list of a live key.
+    static void Update(db::Session& tx, const model::TenantId& tenant, const ApiKey& key);
+    /// Gives the key a new secret: the present one works until `old_until`, one that was already
+    /// ending is over at once (KEY-20).
+    static void Rotate(
+        db::Session& tx,
+        const model::TenantId& tenant,
+        const ApiKey& key,
+        const Credential& credential,
+        base::Time now,
+        base::Time old_until
     );
     /// True when it was live. Effective for requests that start a second later on every node.
     static bool Revoke(

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "kernel/api/audited.h"
 #include "kernel/api/idempotent.h"
 #include "kernel/api/paging.h"
 #include "kernel/base/cidr.h"
@@ -15,11 +16,17 @@
 namespace opensend::api_keys {
 namespace {
 
+constexpr std::string_view kFields[] = {
+    "name", "permission", "domain_id", "expires_at", "allowed_ips"};
 constexpr int64_t kMaxKeys = 500;
+constexpr int64_t kGraceSeconds = 86'400;
+constexpr int64_t kMaxGraceSeconds = 604'800;
 constexpr std::chrono::seconds kMinLife{60};
 constexpr std::chrono::hours kMaxLife{24 * 3653};
 
-void WriteKey(json::Writer& out, const ApiKey& key, const base::Secret* token) {
+void WriteKey(
+    json::Writer& out, const ApiKey& key, base::Time now, const base::Secret* token = nullptr
+) {
     out.BeginObject().Field("object", "api_key").Field("id", key.id.ToString());
     out.Field("name", key.name).Field("permission", model::ToText(key.permission));
     out.Field("domain_id", key.domain ? std::optional(key.domain->ToString()) : std::nullopt);
@@ -27,7 +34,8 @@ void WriteKey(json::Writer& out, const ApiKey& key, const base::Secret* token) {
     out.RawField("allowed_ips", key.allowed_ips).Field("token_preview", key.token_preview);
     out.Field("last_used_at", key.last_used_at);
     out.Field("created_at", key.id.uuid().Timestamp()).Field("created_by", key.created_by);
-    out.NullField("previous_token_expires_at");
+    const bool ending = key.previous_until && *key.previous_until > now;
+    out.Field("previous_token_expires_at", ending ? key.previous_until : std::nullopt);
     if (token != nullptr) out.Field("token", std::string(token->Reveal()));
     out.EndObject();
 }
@@ -49,7 +57,11 @@ void ReadPermission(json::ObjectReader& in, ApiKey& key) {
 
 void ReadAllowedIps(json::ObjectReader& in, ApiKey& key) {
     const json::Value value = in.Take("allowed_ips");
-    if (value.IsAbsent()) return;
+    if (value.IsMissing()) return;
+    if (value.IsNull()) {
+        key.allowed_ips = "[]";
+        return;
+    }
     if (!value.IsArray()) {
         in.problems().Add("allowed_ips", "must be an array.", "invalid_type");
         return;
@@ -73,9 +85,11 @@ void ReadAllowedIps(json::ObjectReader& in, ApiKey& key) {
 }
 
 void ReadExpiry(json::ObjectReader& in, ApiKey& key, base::Time now) {
-    const auto text = in.OptionalText("expires_at");
-    if (!text) return;
-    const auto time = base::ParseIso(*text);
+    const json::Value value = in.Take("expires_at");
+    if (value.IsMissing()) return;
+    key.expires_at = std::nullopt;
+    if (value.IsNull()) return;
+    const auto time = value.IsString() ? base::ParseIso(value.AsString()) : std::nullopt;
     if (!time) {
         in.problems().Add("expires_at", "must be an ISO 8601 time.", "invalid_format");
     } else if (*time < now + kMinLife || *time > now + kMaxLife) {
@@ -83,6 +97,44 @@ void ReadExpiry(json::ObjectReader& in, ApiKey& key, base::Time now) {
     } else {
         key.expires_at = time;
     }
+}
+
+void ReadDomain(json::ObjectReader& in, ApiKey& key) {
+    const json::Value value = in.Take("domain_id");
+    if (value.IsMissing()) return;
+    key.domain = std::nullopt;
+    if (value.IsNull()) return;
+    if (value.IsString()) key.domain = model::DomainId::Parse(value.AsString());
+    if (!key.domain) in.problems().Add("domain_id", "must be a UUID.", "invalid_format");
+}
+
+/// The fields a key is made or changed with, in the order of the contract.
+void ReadFields(json::ObjectReader& in, ApiKey& key, base::Time now, bool making) {
+    const json::TextRule name{.min = 1, .max = 50, .single_line = true, .trim = true};
+    auto text = making ? in.RequireText("name", name) : in.OptionalText("name", name);
+    if (text) key.name = std::move(*text);
+    ReadPermission(in, key);
+    ReadDomain(in, key);
+    ReadExpiry(in, key, now);
+    ReadAllowedIps(in, key);
+}
+
+void FindDomain(db::Session& tx, const model::TenantId& tenant, ApiKey& key) {
+    key.domain_name = std::nullopt;
+    if (!key.domain) return;
+    const auto domain = domains::DomainStore::Find(tx, tenant, *key.domain);
+    if (!domain) throw base::Invalid("domain_id", "no such domain.", "unknown_id");
+    key.domain_name = domain->name;
+}
+
+/// What an audit entry tells of a key.
+std::string AuditFacts(const ApiKey& key) {
+    json::Writer out;
+    out.BeginObject().Field("name", key.name).Field("permission", model::ToText(key.permission));
+    out.Field("domain_id", key.domain ? std::optional(key.domain->ToString()) : std::nullopt);
+    out.Field("expires_at", key.expires_at).RawField("allowed_ips", key.allowed_ips);
+    out.EndObject();
+    return out.Take();
 }
 
 /// Every range of `inner` lies in one of `outer`; an empty outer list allows all.
@@ -133,7 +185,7 @@ MintedKey Mint(
     auto made = crypto::MakeApiKey(random);
     const auto& pepper = instance_keys.Active("apikey_pepper");
     MintedKey minted;
-    key.id = model::ApiKeyId(ids.Next());
+    if (key.id == model::ApiKeyId()) key.id = model::ApiKeyId(ids.Next());
     key.token_preview = crypto::TokenPreview(made.token.Reveal());
     minted.credential.ref = made.ref;
     minted.credential.pepper_kid = pepper.kid;
@@ -148,11 +200,14 @@ void ApiKeysApi::Mount(api::Router& router) {
     using model::RouteClass;
     static constexpr api::RouteTraits kAdminWrite = {.admin_cost = true};
     static const api::Route<ApiKeysApi> kRoutes[] = {
-        {api::Method::POST,   "/api-keys",         RouteClass::kAdmin, &ApiKeysApi::Create, kAdminWrite},
+        {api::Method::POST,   "/api-keys",         RouteClass::kAdmin, &ApiKeysApi::Create, kAdminWrite      },
         {api::Method::GET,    "/api-keys",         RouteClass::kRead,  &ApiKeysApi::List  },
         {api::Method::GET,    "/api-keys/:id",   RouteClass::kRead,   &ApiKeysApi::Get                   },
+        {api::Method::PATCH, "/api-keys/:id", RouteClass::kAdmin,        &ApiKeysApi::Update,                    kAdminWrite                 },
+        {api::Method::POST, "/api-keys/:id/rotate", RouteClass::kAdmin,                                                  &ApiKeysApi::Rotate,
+         kAdminWrite},
         {api::Method::DELETE, "/api-keys/:id", RouteClass::kAdmin,                                                  &ApiKeysApi::Delete,
-         kAdminWrite           },
+         kAdminWrite},
     };
     router.Mount(kRoutes, *this);
 }
@@ -161,48 +216,42 @@ api::Answer ApiKeysApi::Create(const std::shared_ptr<api::Call>& call) {
     json::Problems problems;
     json::ObjectReader in(call->body(), "", problems);
     ApiKey key;
-    key.name = in.RequireText("name", {.min = 1, .max = 50, .single_line = true, .trim = true})
-                   .value_or("");
-    ReadPermission(in, key);
-    if (const auto text = in.OptionalText("domain_id")) {
-        key.domain = model::DomainId::Parse(*text);
-        if (!key.domain) problems.Add("domain_id", "must be a UUID.", "invalid_format");
-    }
-    ReadExpiry(in, key, call->now);
-    ReadAllowedIps(in, key);
+    ReadFields(in, key, call->now, true);
     call->facts->ignored_fields = in.Finish(call->strict_fields);
     problems.ThrowIfAny();
     key.created_by = call->principal.Actor();
     const model::TenantId& tenant = call->principal.tenant;
 
-    http::Response response = api::RunOnce(
+    return api::RunOnce(
         *call, pool_, idempotency_, "api-keys", true,
         [&](db::Transaction& tx) -> access::StoredAnswer {
-            if (key.domain) {
-                const auto domain = domains::DomainStore::Find(tx, tenant, *key.domain);
-                if (!domain) throw base::Invalid("domain_id", "no such domain.", "unknown_id");
-                key.domain_name = domain->name;
-            }
+            FindDomain(tx, tenant, key);
             RefuseEscalation(call->principal, key);
             if (ApiKeyStore::Count(tx, tenant) >= kMaxKeys) {
                 throw base::Invalid("name", "the organization has too many keys.", "too_many");
             }
             const MintedKey minted = Mint(key, instance_keys_, ids_, random_);
             ApiKeyStore::Insert(tx, tenant, minted.key, minted.credential, call->now);
+            access::Audit(
+                tx, ids_,
+                api::AuditOf(
+                    *call, "api_key.created", "api_key", minted.key.id.ToString(),
+                    AuditFacts(minted.key)
+                )
+            );
             json::Writer out;
-            WriteKey(out, minted.key, &minted.token);
+            WriteKey(out, minted.key, call->now, &minted.token);
             return {201, out.Take()};
         }
     );
-    return response;
 }
 
 api::Answer ApiKeysApi::List(const std::shared_ptr<api::Call>& call) {
     const db::PageRequest request = api::ReadPage(*call, 100);
     db::Reader reader(pool_);
     const auto page = ApiKeyStore::List(reader, call->principal.tenant, request);
-    return api::ListAnswer(page, [](json::Writer& out, const ApiKey& key) {
-        WriteKey(out, key, nullptr);
+    return api::ListAnswer(page, [&](json::Writer& out, const ApiKey& key) {
+        WriteKey(out, key, call->now);
     });
 }
 
@@ -212,8 +261,80 @@ api::Answer ApiKeysApi::Get(const std::shared_ptr<api::Call>& call) {
     const auto key = ApiKeyStore::Find(reader, call->principal.tenant, id);
     if (!key) throw base::NotFound("API key");
     json::Writer out;
-    WriteKey(out, *key, nullptr);
+    WriteKey(out, *key, call->now);
     return api::Json(200, out.Take());
+}
+
+api::Answer ApiKeysApi::Update(const std::shared_ptr<api::Call>& call) {
+    const auto id = call->Id<model::ApiKeyId>();
+    const model::TenantId& tenant = call->principal.tenant;
+    db::Transaction tx(pool_, db::Plane::kAccept);
+    auto key = ApiKeyStore::Find(tx, tenant, id);
+    if (!key) throw base::NotFound("API key");
+    json::Problems problems;
+    json::ObjectReader in(call->body(), "", problems);
+    bool any = false;
+    for (const std::string_view field : kFields) any = any || !call->body().Find(field).IsMissing();
+    if (call->body().IsObject() && !any) {
+        problems.Add("", "Give at least one field to change.", "no_fields");
+    }
+    ReadFields(in, *key, call->now, false);
+    call->facts->ignored_fields = in.Finish(call->strict_fields);
+    problems.ThrowIfAny();
+    FindDomain(tx, tenant, *key);
+    RefuseEscalation(call->principal, *key);
+    ApiKeyStore::Update(tx, tenant, *key);
+    access::Audit(
+        tx, ids_, api::AuditOf(*call, "api_key.updated", "api_key", id.ToString(), AuditFacts(*key))
+    );
+    tx.Commit();
+    directory_.Invalidate();
+    json::Writer out;
+    WriteKey(out, *key, call->now);
+    return api::Json(200, out.Take());
+}
+
+api::Answer ApiKeysApi::Rotate(const std::shared_ptr<api::Call>& call) {
+    const auto id = call->Id<model::ApiKeyId>();
+    const model::TenantId& tenant = call->principal.tenant;
+    json::Problems problems;
+    json::ObjectReader in(call->body(), "", problems);
+    const std::chrono::seconds grace(
+        in.OptionalInt("grace_period_seconds", 0, kMaxGraceSeconds).value_or(kGraceSeconds)
+    );
+    call->facts->ignored_fields = in.Finish(call->strict_fields);
+    problems.ThrowIfAny();
+    http::Response response = api::RunOnce(
+        *call, pool_, idempotency_, "api-keys/rotate", true,
+        [&](db::Transaction& tx) -> access::StoredAnswer {
+            auto key = ApiKeyStore::Find(tx, tenant, id);
+            if (!key) throw base::NotFound("API key");
+            if (key->expires_at && *key->expires_at <= call->now) {
+                throw base::Conflict(
+                    "api_key_expired",
+                    "API key is in a state that does not allow this: it has expired."
+                );
+            }
+            RefuseEscalation(call->principal, *key);
+            MintedKey minted = Mint(*key, instance_keys_, ids_, random_);
+            minted.key.previous_until = call->now + grace;
+            ApiKeyStore::Rotate(
+                tx, tenant, minted.key, minted.credential, call->now, *minted.key.previous_until
+            );
+            access::Audit(
+                tx, ids_,
+                api::AuditOf(
+                    *call, "api_key.rotated", "api_key", id.ToString(),
+                    base::Cat("{\"grace_period_seconds\":", grace.count(), '}')
+                )
+            );
+            json::Writer out;
+            WriteKey(out, minted.key, call->now, &minted.token);
+            return {201, out.Take()};
+        }
+    );
+    directory_.Invalidate();
+    return response;
 }
 
 api::Answer ApiKeysApi::Delete(const std::shared_ptr<api::Call>& call) {
@@ -222,6 +343,7 @@ api::Answer ApiKeysApi::Delete(const std::shared_ptr<api::Call>& call) {
     if (!ApiKeyStore::Revoke(tx, call->principal.tenant, id, call->now)) {
         throw base::NotFound("API key");
     }
+    access::Audit(tx, ids_, api::AuditOf(*call, "api_key.deleted", "api_key", id.ToString()));
     tx.Commit();
     directory_.Invalidate();
     json::Writer out;

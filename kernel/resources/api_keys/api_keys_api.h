@@ -18,7 +18,7 @@ struct MintedKey {
     base::Secret token;
 };
 
-/// Draws token and MAC for `key`, whose other fields are set.
+/// Draws token and MAC for `key`, whose other fields are set; a nil id gets a new one.
 MintedKey Mint(
     ApiKey key,
     const access::InstanceKeys& instance_keys,
@@ -49,6 +49,8 @@ private:
     api::Answer Create(const std::shared_ptr<api::Call>& call);
     api::Answer List(const std::shared_ptr<api::Call>& call);
     api::Answer Get(const std::shared_ptr<api::Call>& call);
+    api::Answer Update(const std::shared_ptr<api::Call>& call);
+    api::Answer Rotate(const std::shared_ptr<api::Call>& call);
     api::Answer Delete(const std::shared_ptr<api::Call>& call);
 
     db::Pool& pool_;
