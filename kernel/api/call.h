@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "kernel/access/rate_gate.h"
+#include "kernel/api/request_record.h"
 #include "kernel/base/error.h"
 #include "kernel/base/id.h"
 #include "kernel/http/message.h"
@@ -20,12 +21,17 @@ namespace opensend::api {
 
 /// What the answer says beyond the handler's response; shared with whoever answers.
 struct ReplyFacts {
-    std::string request_id;  // "req_…"
+    base::Uuid id;           // of the request
+    std::string request_id;  // the same as "req_…"
     std::string method;
     std::string route = "none";
     base::MonoTime started;
     access::RateHeaders rates;
     std::vector<std::string> ignored_fields;  // for X-OpenSend-Ignored-Fields
+    std::string traceparent, correlation_id;
+    std::vector<std::string> email_ids;  // messages this call is about, for the request log
+    /// What the request log gets; present once the caller is known and the route is logged.
+    std::optional<RequestRecord> record;
 };
 
 /// Everything a handler receives. Lives until the answer is sent.

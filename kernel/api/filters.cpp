@@ -1,7 +1,12 @@
 #include "kernel/api/filters.h"
 
+#include <algorithm>
+
 #include "kernel/api/problem.h"
+#include "kernel/api/redact.h"
+#include "kernel/api/trace.h"
 #include "kernel/base/text.h"
+#include "kernel/base/utf8.h"
 #include "kernel/http/client_address.h"
 #include "kernel/http/uri.h"
 #include "kernel/runtime/log.h"
@@ -14,6 +19,9 @@ using base::Error;
 using base::ErrorCode;
 
 constexpr size_t kMaxIdempotencyKey = 256;
+constexpr size_t kMaxLoggedText = 2'000;
+constexpr size_t kMaxLoggedTags = 50;
+constexpr size_t kMaxLoggedAnswer = 256 * 1024;
 
 Error RouteNotFound() {
     return Error(ErrorCode::kNotFound, "Route not found.").WithReason("route_not_found");
@@ -73,6 +81,19 @@ std::string_view BodyText(Call& call) {
     return text;
 }
 
+/// The parts of the body that the request log keeps.
+void RecordBody(RequestRecord& record, const json::Value& body) {
+    record.request_body = Redact(body);
+    const json::Value tags = body.Find("tags");
+    for (size_t i = 0; tags.IsArray() && i < std::min<size_t>(tags.size(), kMaxLoggedTags); ++i) {
+        const json::Value name = tags.At(i).Find("name");
+        const json::Value value = tags.At(i).Find("value");
+        if (name.IsString() && value.IsString()) {
+            record.tags.emplace_back(name.AsString(), value.AsString());
+        }
+    }
+}
+
 }  // namespace
 
 void AddSecurityHeaders(http::Headers& headers, bool https) {
@@ -93,6 +114,7 @@ Filters::Filters(
     access::AccessControl& access,
     access::RateGate& rates,
     base::UuidSource& ids,
+    base::Random& random,
     const base::Clock& clock,
     Options options
 )
@@ -100,6 +122,7 @@ Filters::Filters(
       access_(access),
       rates_(rates),
       ids_(ids),
+      random_(random),
       clock_(clock),
       options_(std::move(options)) {}
 
@@ -155,8 +178,15 @@ void Filters::OnRequest(http::Request&& request, http::Reply reply) const {
     ReplyFacts& facts = *call.facts;
     call.request = std::move(request);
     call.now = clock_.Now();
-    facts.request_id = "req_" + ids_.Next().ToBase62();
+    facts.id = ids_.Next();
+    facts.request_id = "req_" + facts.id.ToBase62();
     facts.method = call.request.method;
+    Trace trace = ContinueTrace(
+        call.request.headers.Find("traceparent"), call.request.headers.Find("x-correlation-id"),
+        random_
+    );
+    facts.traceparent = std::move(trace.traceparent);
+    facts.correlation_id = std::move(trace.correlation_id);
     facts.started = clock_.Mono();
     call.client =
         http::ClientAddress(call.request.peer, call.request.headers, options_.trusted_proxies);
@@ -221,8 +251,28 @@ void Filters::Admit(Call& call, const MountedRoute& route) const {
         }
         throw;
     }
+    BeginRecord(call, route);
     access_.Authorize(call.principal, route.scope, route.traits.open_to_restricted);
     rates_.ChargeRequest(call.principal, route.traits.admin_cost, facts.rates);
+}
+
+void Filters::BeginRecord(Call& call, const MountedRoute& route) const {
+    if (!options_.record || route.traits.health || route.traits.unlogged) return;
+    RequestRecord record;
+    record.tenant = call.principal.tenant;
+    record.key = call.principal.key;
+    record.at = call.now;
+    record.endpoint = call.request.path;
+    if (!call.request.query.empty()) record.endpoint += "?" + RedactQuery(call.request.query);
+    record.endpoint = base::TruncateUtf8(record.endpoint, kMaxLoggedText);
+    record.method = call.request.method;
+    if (const auto agent = call.request.headers.Find("User-Agent")) {
+        record.user_agent = base::TruncateUtf8(*agent, kMaxLoggedText);
+    }
+    record.request_id = call.facts->request_id;
+    record.id = model::LogId(call.facts->id);
+    record.correlation_id = call.facts->correlation_id;
+    call.facts->record = std::move(record);
 }
 
 void Filters::ReadBody(Call& call, const MountedRoute& route) const {
@@ -263,13 +313,20 @@ void Filters::ReadBody(Call& call, const MountedRoute& route) const {
             .WithReason(parsed.error().too_complex ? "json_too_complex" : "invalid_json");
     }
     call.document.emplace(std::move(*parsed));
+    if (call.facts->record && !call.request.body.empty()) {
+        RecordBody(*call.facts->record, call.body());
+    }
     // The document has copies of its own.
     call.request.body = http::Body();
 }
 
-http::Response Filters::Finish(const ReplyFacts& facts, http::Response response) const {
+http::Response Filters::Finish(ReplyFacts& facts, http::Response response) const {
     AddSecurityHeaders(response.headers, options_.https);
     response.headers.Set("X-Request-Id", facts.request_id);
+    if (!facts.traceparent.empty()) {
+        response.headers.Set("traceparent", facts.traceparent);
+        response.headers.Set("x-correlation-id", facts.correlation_id);
+    }
     facts.rates.WriteTo(response.headers);
     if (const std::string ignored = IgnoredHeader(facts.ignored_fields); !ignored.empty()) {
         response.headers.Set("X-OpenSend-Ignored-Fields", ignored);
@@ -280,6 +337,16 @@ http::Response Filters::Finish(const ReplyFacts& facts, http::Response response)
         {options_.listener, facts.route, facts.method, base::Cat(response.status)}
     );
     runtime::Observe("opensend_http_request_seconds", {options_.listener, facts.route}, seconds);
+    if (facts.record && options_.record) {
+        RequestRecord record = std::move(*facts.record);
+        facts.record.reset();
+        record.status = response.status;
+        record.duration_ms = static_cast<int64_t>(seconds * 1'000);
+        record.replayed = response.headers.Find("Idempotency-Replayed").has_value();
+        record.email_ids = std::move(facts.email_ids);
+        if (response.body.size() <= kMaxLoggedAnswer) record.response_body = response.body;
+        options_.record(std::move(record));
+    }
     return response;
 }
 

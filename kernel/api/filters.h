@@ -23,12 +23,15 @@ public:
         std::string listener = "api";
         std::vector<base::Cidr> trusted_proxies;
         bool https = false;  // Strict-Transport-Security
+        /// Gets every request of a known caller; must not block. May be empty.
+        std::function<void(RequestRecord)> record{};
     };
     Filters(
         const Router& router,
         access::AccessControl& access,
         access::RateGate& rates,
         base::UuidSource& ids,
+        base::Random& random,
         const base::Clock& clock,
         Options options
     );
@@ -40,13 +43,15 @@ public:
 
 private:
     void Admit(Call& call, const MountedRoute& route) const;
+    void BeginRecord(Call& call, const MountedRoute& route) const;
     void ReadBody(Call& call, const MountedRoute& route) const;
-    http::Response Finish(const ReplyFacts& facts, http::Response response) const;
+    http::Response Finish(ReplyFacts& facts, http::Response response) const;
 
     const Router& router_;
     access::AccessControl& access_;
     access::RateGate& rates_;
     base::UuidSource& ids_;
+    base::Random& random_;
     const base::Clock& clock_;
     Options options_;
 };

@@ -20,6 +20,7 @@ struct RouteTraits {
     bool admin_cost = false;          // also costs one key.admin unit
     bool open_to_restricted = false;  // domain-restricted keys may call it
     bool health = false;              // no limits, no log row
+    bool unlogged = false;            // no log row
 };
 
 /// One row of a resource's table; handlers are members of `Api`.

@@ -54,6 +54,13 @@ std::string SpoolFolder(const runtime::Config& config) {
     return folder;
 }
 
+logs::RequestLogger::Capture CaptureOf(const runtime::Config& config) {
+    const std::string capture = config.Text("logs.capture");
+    if (capture == "off") return logs::RequestLogger::Capture::kOff;
+    if (capture == "mutations") return logs::RequestLogger::Capture::kMutations;
+    return logs::RequestLogger::Capture::kAll;
+}
+
 }  // namespace
 
 ApiPlane::ApiPlane(Shared& shared, health::HealthMonitor& monitor, Wakes wakes)
@@ -83,6 +90,9 @@ ApiPlane::ApiPlane(Shared& shared, health::HealthMonitor& monitor, Wakes wakes)
             shared.config.strict(),
             static_cast<size_t>(shared.config.Int("send.max_attachment_b64_bytes"))}
     );
+    logs_api_ = std::make_unique<logs::LogsApi>(*shared.storage.pool);
+    request_logger_ =
+        std::make_unique<logs::RequestLogger>(*shared.storage.pool, CaptureOf(shared.config));
     health_api_ = std::make_unique<health::HealthApi>(monitor);
     Mount();
     Listen(shared);
@@ -116,17 +126,20 @@ void ApiPlane::Mount() {
     domains_api_->Mount(router_);
     api_keys_api_->Mount(router_);
     webhooks_api_->Mount(router_);
+    logs_api_->Mount(router_);
     health_api_->Mount(router_);
 }
 
 void ApiPlane::Listen(Shared& shared) {
     const auto trusted = Cidrs(shared.config.List("net.trusted_proxies"));
     filters_ = std::make_unique<api::Filters>(
-        router_, access_, rates_, shared.storage.ids, shared.storage.clock,
+        router_, access_, rates_, shared.storage.ids, shared.storage.random, shared.storage.clock,
         api::Filters::Options{
             .listener = "api",
             .trusted_proxies = trusted,
-            .https = shared.config.Text("app.url").rfind("https://", 0) == 0}
+            .https = shared.config.Text("app.url").rfind("https://", 0) == 0,
+            .record = [this](api::RequestRecord record
+                      ) { request_logger_->Record(std::move(record)); }}
     );
     http::ServerOptions options;
     options.name = "api";

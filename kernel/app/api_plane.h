@@ -13,6 +13,8 @@
 #include "kernel/resources/api_keys/api_keys_api.h"
 #include "kernel/resources/domains/domains_api.h"
 #include "kernel/resources/emails/emails_api.h"
+#include "kernel/resources/logs/logs_api.h"
+#include "kernel/resources/logs/request_logger.h"
 #include "kernel/resources/webhooks/webhooks_api.h"
 
 namespace opensend::app {
@@ -43,6 +45,8 @@ private:
     std::unique_ptr<api_keys::ApiKeysApi> api_keys_api_;
     std::unique_ptr<webhooks::WebhooksApi> webhooks_api_;
     std::unique_ptr<emails::EmailsApi> emails_api_;
+    std::unique_ptr<logs::RequestLogger> request_logger_;
+    std::unique_ptr<logs::LogsApi> logs_api_;
     std::unique_ptr<health::HealthApi> health_api_;
     api::Router router_;
     std::unique_ptr<api::Filters> filters_;

@@ -6,11 +6,13 @@
 #include "kernel/base/error.h"
 #include "kernel/base/text.h"
 #include "kernel/db/transaction.h"
+#include "kernel/resources/logs/request_log_store.h"
 #include "kernel/runtime/log.h"
 
 namespace opensend::app {
 namespace {
 
+constexpr int64_t kForgetRows = 1'000;
 constexpr db::Query kForgetOldAnswers{
     "idempotency.expire", "DELETE FROM idempotency_records WHERE created_at < $1"};
 std::optional<ProcessLock> LockDatabase(const runtime::Config& config) {
@@ -64,6 +66,13 @@ void App::Housekeep() {
     db::Transaction tx(*shared_.storage.pool, db::Plane::kDashboard);
     tx.Change(kForgetOldAnswers, {shared_.storage.clock.Now() - std::chrono::hours(24)});
     tx.Commit();
+    const base::Time oldest =
+        shared_.storage.clock.Now() - shared_.config.Span("retention.api_logs");
+    for (bool more = true; more;) {
+        db::Transaction logs(*shared_.storage.pool, db::Plane::kDashboard);
+        more = logs::RequestLogStore::Forget(logs, oldest, kForgetRows) == kForgetRows;
+        logs.Commit();
+    }
 }
 
 uint16_t App::api_port() const { return api_ ? api_->port() : 0; }

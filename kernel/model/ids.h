@@ -12,6 +12,7 @@ using DomainId = base::Id<struct DomainTag>;
 using ApiKeyId = base::Id<struct ApiKeyTag>;
 using WebhookId = base::Id<struct WebhookTag>;
 using DeliveryId = base::Id<struct DeliveryTag>;
+using LogId = base::Id<struct LogTag>;
 using EventId = base::Id<struct EventTag>;
 using SuppressionId = base::Id<struct SuppressionTag>;
 

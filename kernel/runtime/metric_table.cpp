@@ -30,6 +30,7 @@ const std::vector<Metric>& AllMetrics() {
         {"opensend_queue_depth", kGauge, "lane,state", "Recipients waiting."},
         {"opensend_rate_limit_total", kCounter, "bucket,result", "Decisions of the rate limiter."},
         {"opensend_recipient_transitions_total", kCounter, "from,to", "Changes of a recipient's state."},
+        {"opensend_request_log_dropped_total", kCounter, "", "Rows that the request log left out."},
         {"opensend_start_time_seconds", kGauge, "", "Start of the process, seconds since 1970."},
         {"opensend_stuck_tasks_total", kCounter, "", "Tasks abandoned by the watchdog."},
         {"opensend_unknown_outcome_total", kCounter, "resolution", "Attempts without a known outcome."},

@@ -10,7 +10,8 @@
 //
 // In expectations JSON is compared as "at least these members" ("=> 201 =" means exactly), and texts
 // may hold ${uuid}, ${time}, ${number}, ${text}, ${name:kind} to keep what was found, and ${name} for
-// what was kept. `times 3` after the caller repeats a request.
+// what was kept. `times 3` after the caller repeats a request; `eventually` tries for some seconds
+// until the answer fits.
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 
@@ -23,7 +24,7 @@ const kinds = {
   secret: /^whsec_[A-Za-z0-9+/]+=*$/,
   text: /^[\s\S]+$/,
 };
-const requestLine = /^(GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS) (\S+)(?:\s+as (\w+))?(?:\s+times (\d+))?$/;
+const requestLine = /^(GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS) (\S+)(?:\s+as (\w+))?(?:\s+times (\d+))?(\s+eventually)?$/;
 
 /** Steps of a script. Throws with file and line for what is not understood. */
 export function parseScript(file) {
@@ -38,7 +39,7 @@ export function parseScript(file) {
     if (part !== 'body' && line.startsWith('#')) {
       if (!title) title = line.replace(/^#+\s*/, '');
     } else if (request && part !== 'request') {
-      step = { where, method: request[1], path: request[2], as: request[3], times: Number(request[4] ?? 1),
+      step = { where, method: request[1], path: request[2], as: request[3], times: Number(request[4] ?? 1), eventually: Boolean(request[5]),
         headers: {}, body: '', want: null };
       steps.push(step);
       part = 'request';
@@ -104,6 +105,18 @@ function match(want, got, exact, kept, at) {
 
 /** Plays one step; `kept` holds the keys of callers and what earlier steps kept. */
 export async function playStep(instance, step, kept) {
+  const end = Date.now() + (step.eventually ? 10000 : 0);
+  for (;;) {
+    try {
+      return await playOnce(instance, step, kept);
+    } catch (error) {
+      if (Date.now() > end) throw error;
+      await new Promise((done) => setTimeout(done, 50));
+    }
+  }
+}
+
+async function playOnce(instance, step, kept) {
   const headers = {};
   for (const [name, value] of Object.entries(step.headers)) headers[name] = fill(value, kept);
   if (step.as && !(step.as in kept)) throw new Error(`${step.where}: no caller is named ${step.as}`);

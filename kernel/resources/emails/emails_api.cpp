@@ -177,9 +177,15 @@ api::Answer EmailsApi::Send(const std::shared_ptr<api::Call>& call) {
     const std::string request_id = call->facts->request_id;
     acceptor_.Commit(
         item,
-        [this, item, reply, request_id, tenant, units](std::exception_ptr failure) {
+        [this, item, reply, request_id, tenant, units,
+         facts = call->facts](std::exception_ptr failure) {
             // Nothing was accepted for these units: give them back (RATE-12).
             if (failure || item->replayed || item->refused) rates_.RefundSend(tenant, units);
+            if (!failure && !item->replayed && !item->refused) {
+                for (const auto& each : item->emails) {
+                    facts->email_ids.push_back(each.email.id.ToString());
+                }
+            }
             AnswerSend(reply, request_id, *item, failure);
         }
     );

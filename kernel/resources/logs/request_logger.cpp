@@ -1,0 +1,77 @@
+#include "kernel/resources/logs/request_logger.h"
+
+#include <algorithm>
+
+#include "kernel/base/error.h"
+#include "kernel/db/transaction.h"
+#include "kernel/resources/logs/request_log_store.h"
+#include "kernel/runtime/log.h"
+#include "kernel/runtime/metrics.h"
+
+namespace opensend::logs {
+namespace {
+
+constexpr size_t kMaxWaiting = 20'000;
+constexpr size_t kBatch = 1'000;
+constexpr std::chrono::milliseconds kEvery{250};
+
+}  // namespace
+
+RequestLogger::RequestLogger(db::Pool& pool, Capture capture) : pool_(pool), capture_(capture) {
+    worker_ = std::make_unique<runtime::Worker>("request-log", [this](runtime::StopToken& stop) {
+        Run(stop);
+    });
+}
+
+RequestLogger::~RequestLogger() {
+    worker_.reset();
+    while (WriteBatch()) {
+    }
+}
+
+void RequestLogger::Record(api::RequestRecord record) {
+    if (capture_ == Capture::kOff) return;
+    if (capture_ == Capture::kMutations && record.method == "GET") return;
+    const bool kept = waiting_.With([&](auto& queue) {
+        if (queue.size() >= kMaxWaiting) return false;
+        queue.push_back(std::move(record));
+        return true;
+    });
+    if (kept) return;
+    ++dropped_;
+    runtime::Count("opensend_request_log_dropped_total", {});
+}
+
+void RequestLogger::Run(runtime::StopToken& stop) {
+    while (!stop.stopped()) {
+        if (!WriteBatch()) stop.SleepFor(kEvery);
+    }
+}
+
+bool RequestLogger::WriteBatch() {
+    std::vector<api::RequestRecord> batch;
+    const bool full = waiting_.With([&](auto& queue) {
+        while (!queue.empty() && batch.size() < kBatch) {
+            batch.push_back(std::move(queue.front()));
+            queue.pop_front();
+        }
+        return !queue.empty();
+    });
+    if (batch.empty()) return false;
+    try {
+        db::Transaction tx(pool_, db::Plane::kDashboard);
+        RequestLogStore::Insert(tx, batch);
+        tx.Commit();
+    } catch (const base::Error& error) {
+        dropped_ += batch.size();
+        runtime::Count("opensend_request_log_dropped_total", {}, batch.size());
+        OPENSEND_LOG(
+            kWarn, "request_log.not_written", "rows of the request log are lost",
+            kv("rows", batch.size()), kv("detail", error.what())
+        );
+        return false;
+    }
+    return full;
+}
+
+}  // namespace opensend::logs
