@@ -6,6 +6,7 @@
 
 #include "kernel/base/error.h"
 #include "kernel/base/text.h"
+#include "kernel/db/guards.h"
 #include "kernel/db/transaction.h"
 
 namespace opensend::db {
@@ -93,7 +94,7 @@ bool IsApplied(const Applied& applied, const base::EmbeddedFile& step) {
 
 /// False when it had been applied, by another process perhaps.
 bool ApplyStep(Pool& pool, const base::EmbeddedFile& step, base::Time now) {
-    Transaction transaction(pool, Plane::kAccept);
+    Transaction transaction(pool, Plane::kAccept, Scope::Owner());
     if (pool.dialect() == Dialect::kPostgres) {
         transaction.Execute(kNoTimeLimitPostgres, {});
         transaction.Execute(kLockPostgres, {});
@@ -111,7 +112,7 @@ bool ApplyStep(Pool& pool, const base::EmbeddedFile& step, base::Time now) {
 
 MigrationStatus CheckMigrations(Pool& pool, Steps steps) {
     CheckOrder(steps);
-    Reader reader(pool);
+    Reader reader(pool, Plane::kDashboard, Scope::Owner());
     const bool postgres = pool.dialect() == Dialect::kPostgres;
     const auto has_table = reader.First(postgres ? kHasTablePostgres : kHasTableSqlite, {});
     Applied applied;
@@ -137,7 +138,9 @@ std::vector<std::string> Migrate(Pool& pool, Steps steps, base::Time now) {
 MigrationStatus CheckMigrations(Pool& pool) { return CheckMigrations(pool, EmbeddedMigrations()); }
 
 std::vector<std::string> Migrate(Pool& pool, base::Time now) {
-    return Migrate(pool, EmbeddedMigrations(), now);
+    std::vector<std::string> done = Migrate(pool, EmbeddedMigrations(), now);
+    RaiseGuards(pool);
+    return done;
 }
 
 }  // namespace opensend::db

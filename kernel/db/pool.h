@@ -5,6 +5,7 @@
 
 #include "kernel/base/clock.h"
 #include "kernel/base/secret.h"
+#include "kernel/db/scope.h"
 #include "kernel/db/session.h"
 
 namespace opensend::db {
@@ -41,7 +42,7 @@ public:
     };
     /// For reads outside a transaction; a change is refused. Waits until one is free, at most the
     /// statement timeout, then throws kUnavailable.
-    virtual std::unique_ptr<Lease> Read(Plane plane = Plane::kDashboard) = 0;
+    virtual std::unique_ptr<Lease> Read(Plane plane, const Scope& scope) = 0;
 
     /// One open transaction (BEGIN IMMEDIATE on SQLite). See Transaction.
     class Work {
@@ -53,7 +54,9 @@ public:
         /// commit. After the commit the session must not be asked for.
         virtual void Commit() = 0;
     };
-    virtual std::unique_ptr<Work> Begin(Plane plane) = 0;
+    virtual std::unique_ptr<Work> Begin(Plane plane, const Scope& scope) = 0;
+    /// The schema now has what scopes need; they take effect (see guards.h).
+    virtual void NoteGuards() {}
 };
 
 }  // namespace opensend::db

@@ -10,7 +10,8 @@ namespace opensend::db {
 /// stores that take part; never open across a network call.
 class Transaction final : public Session {
 public:
-    Transaction(Pool& pool, Plane plane) : work_(pool.Begin(plane)) {}
+    Transaction(Pool& pool, Plane plane, const Scope& scope = Scope::AllTenants())
+        : work_(pool.Begin(plane, scope)) {}
 
     Rows Execute(const Query& query, const Params& params) override {
         return work_->session().Execute(query, params);
@@ -30,7 +31,10 @@ private:
 /// A connection for reading, outside a transaction.
 class Reader final : public Session {
 public:
-    explicit Reader(Pool& pool, Plane plane = Plane::kDashboard) : lease_(pool.Read(plane)) {}
+    explicit Reader(
+        Pool& pool, Plane plane = Plane::kDashboard, const Scope& scope = Scope::AllTenants()
+    )
+        : lease_(pool.Read(plane, scope)) {}
 
     Rows Execute(const Query& query, const Params& params) override {
         return lease_->session().Execute(query, params);

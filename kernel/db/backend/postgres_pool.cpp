@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <thread>
 
 #include "kernel/db/backend/backend.h"
@@ -8,6 +9,13 @@
 
 namespace opensend::db {
 namespace {
+
+constexpr Query kGuardsReady = {
+    "", R"sql(SELECT EXISTS (SELECT 1 FROM pg_class WHERE oid = to_regclass('orgs')
+                             AND relforcerowsecurity)
+                 AND (SELECT COUNT(*) FROM pg_roles
+                       WHERE rolname IN ('opensend_app', 'opensend_jobs')
+                         AND pg_has_role(current_user, rolname, 'MEMBER')) = 2)sql"};
 
 class PostgresPool final : public Pool {
 public:
@@ -19,8 +27,9 @@ public:
               Make(options.dashboard)} {}
 
     Dialect dialect() const override { return Dialect::kPostgres; }
-    std::unique_ptr<Lease> Read(Plane plane) override;
-    std::unique_ptr<Work> Begin(Plane plane) override;
+    std::unique_ptr<Lease> Read(Plane plane, const Scope& scope) override;
+    std::unique_ptr<Work> Begin(Plane plane, const Scope& scope) override;
+    void NoteGuards() override { guarded_ = true; }
 
     /// Opens one connection, trying again with growing pauses for at most `wait`.
     void Reach(base::Duration wait) {
@@ -28,7 +37,9 @@ public:
         std::chrono::steady_clock::duration pause = std::chrono::milliseconds(50);
         for (;;) {
             try {
-                ShelfOf(Plane::kDashboard).Give(ShelfOf(Plane::kDashboard).Take(wait_));
+                auto session = ShelfOf(Plane::kDashboard).Take(wait_);
+                guarded_ = IsGuarded(*session);
+                ShelfOf(Plane::kDashboard).Give(std::move(session));
                 return;
             } catch (const base::Error&) {
                 if (std::chrono::steady_clock::now() + pause > deadline) throw;
@@ -53,7 +64,11 @@ private:
     }
     SessionShelf& ShelfOf(Plane plane) { return *shelves_.at(static_cast<size_t>(plane) - 1); }
 
+    /// The schema has the roles and policies that scopes need.
+    static bool IsGuarded(Session& session) { return session.First(kGuardsReady, {})->Bool(0); }
+
     const base::Duration wait_;
+    std::atomic<bool> guarded_{false};
     const base::Secret text_;
     const std::array<std::unique_ptr<SessionShelf>, 4> shelves_;
 };
@@ -90,7 +105,9 @@ private:
 
 class PostgresPool::ReadLease final : public Lease {
 public:
-    ReadLease(SessionShelf& shelf, base::Duration wait) : held_(shelf, wait) {}
+    ReadLease(SessionShelf& shelf, base::Duration wait, const Scope* scope) : held_(shelf, wait) {
+        if (scope != nullptr) held_.session().Enter(*scope);
+    }
     Session& session() override { return held_.session(); }
 
 private:
@@ -99,14 +116,14 @@ private:
 
 class PostgresPool::WriteWork final : public Work {
 public:
-    WriteWork(SessionShelf& shelf, base::Duration wait) : held_(shelf, wait) {
+    WriteWork(SessionShelf& shelf, base::Duration wait, const Scope* scope) : held_(shelf, wait) {
         try {
-            held_.session().Begin();
+            held_.session().Begin(scope);
         } catch (const base::Error&) {
             if (held_.session().IsAlive()) throw;
             // Nothing was done yet, so a new connection serves as well.
             held_.Replace();
-            held_.session().Begin();
+            held_.session().Begin(scope);
         }
     }
     ~WriteWork() override { held_.session().Rollback(); }
@@ -125,12 +142,12 @@ private:
     bool committed_ = false;
 };
 
-std::unique_ptr<Pool::Lease> PostgresPool::Read(Plane plane) {
-    return std::make_unique<ReadLease>(ShelfOf(plane), wait_);
+std::unique_ptr<Pool::Lease> PostgresPool::Read(Plane plane, const Scope& scope) {
+    return std::make_unique<ReadLease>(ShelfOf(plane), wait_, guarded_ ? &scope : nullptr);
 }
 
-std::unique_ptr<Pool::Work> PostgresPool::Begin(Plane plane) {
-    return std::make_unique<WriteWork>(ShelfOf(plane), wait_);
+std::unique_ptr<Pool::Work> PostgresPool::Begin(Plane plane, const Scope& scope) {
+    return std::make_unique<WriteWork>(ShelfOf(plane), wait_, guarded_ ? &scope : nullptr);
 }
 
 }  // namespace

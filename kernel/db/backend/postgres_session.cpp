@@ -43,6 +43,16 @@ void CheckReachable(const std::string& connection_text) {
         throw base::Unavailable("database_unavailable", base::Trim(PQerrorMessage(probe.get())));
 }
 
+/// The role of a scope and whose rows it may see. A tenant's id is hexadecimal digits and dashes.
+std::string RoleText(const Scope& scope, std::string_view set) {
+    switch (scope.kind()) {
+        case Scope::Kind::kOwner: return base::Cat(set, " ROLE NONE");
+        case Scope::Kind::kAllTenants: return base::Cat(set, " ROLE opensend_jobs");
+        case Scope::Kind::kTenant: break;
+    }
+    return base::Cat(set, " ROLE opensend_app; ", set, " app.org_id = '", scope.tenant(), "'");
+}
+
 bool IsGood(const PGresult* result) {
     switch (PQresultStatus(result)) {
         case PGRES_COMMAND_OK:
@@ -305,9 +315,18 @@ int64_t PostgresSession::ChangeEach(const Query& query, std::span<const Params> 
     }
 }
 
-void PostgresSession::Begin() {
+void PostgresSession::Enter(const Scope& scope) {
+    if (entered_ == scope) return;
+    Control(RoleText(scope, "SET").c_str());
+    entered_ = scope;
+}
+
+void PostgresSession::Begin(const Scope* scope) {
     try {
-        Control("BEGIN READ WRITE");
+        // One round trip: the statements go together.
+        std::string text = "BEGIN READ WRITE";
+        if (scope != nullptr) text += base::Cat("; ", RoleText(*scope, "SET LOCAL"));
+        Control(text.c_str());
     } catch (const base::Error& error) {
         // Whatever it is (a standby that only reads, for one), no statement of ours is to blame.
         throw base::Unavailable("database_unavailable", error.detail());

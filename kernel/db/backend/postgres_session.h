@@ -25,7 +25,10 @@ public:
     int64_t Change(const Query& query, const Params& params) override;
     int64_t ChangeEach(const Query& query, std::span<const Params> each) override;
 
-    void Begin();
+    /// For reads until the next one; only once the schema knows the roles.
+    void Enter(const Scope& scope);
+    /// `scope` holds for the transaction; null: the login's own rights.
+    void Begin(const Scope* scope);
     void Commit();
     /// Nothing happens when no transaction is open. Never throws.
     void Rollback();
@@ -54,6 +57,7 @@ private:
     ByName<Prepared> prepared_;
     Prepared once_;  // of a query without a name
     int names_ = 0;
+    Scope entered_ = Scope::Owner();
     bool in_work_ = false;
     bool poisoned_ = false;
     bool lost_ = false;

@@ -47,8 +47,8 @@ public:
           }) {}
 
     Dialect dialect() const override { return Dialect::kSqlite; }
-    std::unique_ptr<Lease> Read(Plane plane) override;
-    std::unique_ptr<Work> Begin(Plane plane) override;
+    std::unique_ptr<Lease> Read(Plane plane, const Scope& scope) override;
+    std::unique_ptr<Work> Begin(Plane plane, const Scope& scope) override;
 
 private:
     class ReadLease;
@@ -82,7 +82,10 @@ private:
 
 class SqlitePool::ReadLease final : public Lease {
 public:
-    explicit ReadLease(SqlitePool& pool) : pool_(pool), session_(pool.readers_.Take(pool.wait_)) {}
+    ReadLease(SqlitePool& pool, const Scope& scope)
+        : pool_(pool), session_(pool.readers_.Take(pool.wait_)) {
+        session_->Enter(scope);
+    }
     ~ReadLease() override { pool_.readers_.Give(std::move(session_)); }
     Session& session() override { return *session_; }
 
@@ -114,13 +117,16 @@ private:
     bool committed_ = false;
 };
 
-std::unique_ptr<Pool::Lease> SqlitePool::Read(Plane) { return std::make_unique<ReadLease>(*this); }
+std::unique_ptr<Pool::Lease> SqlitePool::Read(Plane, const Scope& scope) {
+    return std::make_unique<ReadLease>(*this, scope);
+}
 
-std::unique_ptr<Pool::Work> SqlitePool::Begin(Plane plane) {
+std::unique_ptr<Pool::Work> SqlitePool::Begin(Plane plane, const Scope& scope) {
     if (!gate_.Enter(plane, wait_))
         throw base::Unavailable("database_unavailable", "the writer is busy");
     auto work = std::make_unique<WriteWork>(*this);
     if (!writer_) writer_ = OpenWriter();
+    writer_->Enter(scope);
     writer_->Begin();
     return work;
 }

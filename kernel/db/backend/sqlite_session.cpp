@@ -1,5 +1,7 @@
 #include "kernel/db/backend/sqlite_session.h"
 
+#include <map>
+
 #include <Poco/Data/SQLite/Connector.h>
 #include <Poco/Data/SQLite/Utility.h>
 #include <Poco/Data/Session.h>
@@ -77,6 +79,51 @@ Row ReadRow(sqlite3_stmt* statement) {
 }
 
 }  // namespace
+
+#if defined(OPENSEND_CRASH_POINTS)
+/// Sees, while a statement is prepared, which tables and columns it reads.
+class SqliteSession::TableWatch {
+public:
+    explicit TableWatch(sqlite3* handle) : handle_(handle) {
+        sqlite3_set_authorizer(handle_, &TableWatch::Note, this);
+    }
+    ~TableWatch() { sqlite3_set_authorizer(handle_, nullptr, nullptr); }
+    TableWatch(const TableWatch&) = delete;
+    TableWatch& operator=(const TableWatch&) = delete;
+
+    /// A table with an org_id of which the statement reads rows but never that column.
+    std::string TenantlessTable() const {
+        for (const auto& [table, reads_tenant] : tables_) {
+            if (reads_tenant) continue;
+            const int code = sqlite3_table_column_metadata(
+                handle_, nullptr, table.c_str(), "org_id", nullptr, nullptr, nullptr, nullptr,
+                nullptr
+            );
+            if (code == SQLITE_OK) return table;
+        }
+        return {};
+    }
+
+private:
+    static int
+    Note(void* self, int action, const char* table, const char* column, const char*, const char*) {
+        if (action == SQLITE_READ && table != nullptr && column != nullptr) {
+            bool& reads = static_cast<TableWatch*>(self)->tables_[table];
+            reads = reads || std::string_view(column) == "org_id";
+        }
+        return SQLITE_OK;
+    }
+
+    sqlite3* handle_;
+    std::map<std::string, bool> tables_;
+};
+#else
+class SqliteSession::TableWatch {
+public:
+    explicit TableWatch(sqlite3*) {}
+    std::string TenantlessTable() const { return {}; }
+};
+#endif
 
 struct SqliteSession::Connection {
     explicit Connection(const std::string& path) : session("SQLite", path, kOpenSeconds) {}
@@ -186,6 +233,7 @@ SqliteSession::Prepared SqliteSession::Prepare(const Query& query, unsigned flag
     StatementText text = MakeStatementText(query.sql, Dialect::kSqlite);
     sqlite3_stmt* statement = nullptr;
     const char* tail = nullptr;
+    TableWatch watch(handle_);
     const int code = sqlite3_prepare_v3(
         handle_, text.sql.c_str(), static_cast<int>(text.sql.size()) + 1, flags, &statement, &tail
     );
@@ -194,12 +242,26 @@ SqliteSession::Prepared SqliteSession::Prepare(const Query& query, unsigned flag
     prepared.text = std::string(query.sql);
     prepared.statement.reset(statement);
     prepared.parameters = text.parameters;
+    prepared.tenantless = watch.TenantlessTable();
     const std::string_view rest = base::Trim(tail);
     OPENSEND_CHECK(rest.empty() || rest == ";", "a query is one statement");
     return prepared;
 }
 
+void SqliteSession::Enter(const Scope& scope) { of_tenant_ = scope.kind() == Scope::Kind::kTenant; }
+
 SqliteSession::Prepared& SqliteSession::Find(const Query& query) {
+    Prepared& prepared = FindAny(query);
+    if (of_tenant_ && !prepared.tenantless.empty()) {
+        poisoned_ = in_work_;
+        throw BrokenStatement(
+            base::Cat(query.name, ": reads `", prepared.tenantless, "` without the tenant")
+        );
+    }
+    return prepared;
+}
+
+SqliteSession::Prepared& SqliteSession::FindAny(const Query& query) {
     CheckUsable(query.name);
     if (query.name.empty()) {
         once_ = Prepare(query, 0);

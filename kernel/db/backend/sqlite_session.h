@@ -25,6 +25,8 @@ public:
     int64_t Change(const Query& query, const Params& params) override;
     int64_t ChangeEach(const Query& query, std::span<const Params> each) override;
 
+    /// Whose rows the next statements may touch. Checked in test builds only.
+    void Enter(const Scope& scope);
     void Begin();
     void Commit();
     /// Nothing happens when no transaction is open. Never throws; false: the transaction is still
@@ -39,13 +41,17 @@ private:
         std::string text;  // as the query has it
         std::unique_ptr<sqlite3_stmt, Finalize> statement;
         size_t parameters = 0;
+        std::string tenantless;  // a tenants' table it reads without asking whose rows
     };
     struct Connection;
     class Run;
+    class TableWatch;
 
     void Configure(SqliteRole role);
     Prepared Prepare(const Query& query, unsigned flags);
+    /// Refuses what the scope does not allow.
     Prepared& Find(const Query& query);
+    Prepared& FindAny(const Query& query);
     void Control(const char* sql);
     int64_t ChangeOnce(const Query& query, Prepared& prepared, const Params& params);
     static int OutOfTime(void* session);
@@ -58,6 +64,7 @@ private:
     std::chrono::steady_clock::time_point deadline_;
     ByName<Prepared> prepared_;
     Prepared once_;  // of a query without a name
+    bool of_tenant_ = false;
     bool in_work_ = false;
     bool poisoned_ = false;
 };

@@ -19,20 +19,20 @@ OPENSEND_ON_BOTH(PoolOnBoth);
 
 TEST_P(PoolOnBoth, AnExhaustedPoolWaitsAndThenThrows) {
     const auto pool = Small();
-    auto held = pool->Read();
+    auto held = pool->Read(Plane::kDashboard, Scope::AllTenants());
     const auto start = std::chrono::steady_clock::now();
-    EXPECT_EQ(CodeOf([&] { pool->Read(); }), base::ErrorCode::kUnavailable);
+    EXPECT_EQ(CodeOf([&] { pool->Read(Plane::kDashboard, Scope::AllTenants()); }), base::ErrorCode::kUnavailable);
     EXPECT_GE(std::chrono::steady_clock::now() - start, std::chrono::milliseconds(190));
     held.reset();
-    EXPECT_NE(pool->Read(), nullptr);
+    EXPECT_NE(pool->Read(Plane::kDashboard, Scope::AllTenants()), nullptr);
 }
 
 TEST_P(PoolOnBoth, AWaitingReaderGetsWhatIsGivenBack) {
     PoolOptions options = db_.options();
     options.readers = options.dashboard = 1;
     const auto pool = Pool::Open(std::move(options));
-    auto held = pool->Read();
-    auto waiting = std::async(std::launch::async, [&] { return pool->Read() != nullptr; });
+    auto held = pool->Read(Plane::kDashboard, Scope::AllTenants());
+    auto waiting = std::async(std::launch::async, [&] { return pool->Read(Plane::kDashboard, Scope::AllTenants()) != nullptr; });
     EXPECT_EQ(waiting.wait_for(std::chrono::milliseconds(50)), std::future_status::timeout);
     held.reset();
     EXPECT_TRUE(waiting.get());
