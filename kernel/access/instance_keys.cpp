@@ -31,7 +31,7 @@ std::string PlaceRow(std::string_view purpose, int64_t kid) { return base::Cat(p
 }  // namespace
 
 void InstanceKeys::Open(base::Random& random, base::Time now) {
-    db::Transaction tx(pool_, db::Plane::kAccept);
+    db::Transaction tx(pool_, db::Plane::kAccept, db::Scope::AllTenants());
     db::Rows rows = tx.Execute(kAll, {});
     if (rows.size() < std::size(kPurposes)) {
         for (const std::string_view purpose : kPurposes) {

@@ -48,7 +48,7 @@ std::optional<model::StoredCredential> KeyDirectory::FindCredential(std::string_
     });
     if (cached) return cached;
     const uint64_t generation = generation_.load();
-    db::Reader reader(pool_, db::Plane::kAccept);
+    db::Reader reader(pool_, db::Scope::AllTenants(), db::Plane::kAccept);
     const auto row = reader.First(kFindCredential, {ref, clock_.Now()});
     if (!row) return std::nullopt;
     model::StoredCredential credential;
@@ -79,7 +79,7 @@ std::optional<KeyRecord> KeyDirectory::FindKey(const model::ApiKeyId& id) {
     });
     if (cached) return cached;
     const uint64_t generation = generation_.load();
-    db::Reader reader(pool_, db::Plane::kAccept);
+    db::Reader reader(pool_, db::Scope::AllTenants(), db::Plane::kAccept);
     const auto row = reader.First(kFindKey, {id});
     if (!row) return std::nullopt;
     KeyRecord record;
@@ -131,7 +131,7 @@ void KeyDirectory::FlushUses() {
         }
     });
     if (updates.empty()) return;
-    db::Transaction tx(pool_, db::Plane::kDashboard);
+    db::Transaction tx(pool_, db::Plane::kDashboard, db::Scope::AllTenants());
     tx.ChangeEach(kNoteUse, updates);
     tx.Commit();
 }

@@ -18,7 +18,7 @@ http::Response RunOnce(
     bool answer_holds_secret,
     const std::function<access::StoredAnswer(db::Transaction&)>& effect
 ) {
-    db::Transaction tx(pool, db::Plane::kAccept);
+    db::Transaction tx(pool, db::Plane::kAccept, db::Scope(call.principal.tenant));
     if (!call.idempotency_key) {
         const access::StoredAnswer answer = effect(tx);
         tx.Commit();

@@ -63,13 +63,13 @@ App::~App() {
 
 void App::Housekeep() {
     shared_.keys.FlushUses();
-    db::Transaction tx(*shared_.storage.pool, db::Plane::kDashboard);
+    db::Transaction tx(*shared_.storage.pool, db::Plane::kDashboard, db::Scope::AllTenants());
     tx.Change(kForgetOldAnswers, {shared_.storage.clock.Now() - std::chrono::hours(24)});
     tx.Commit();
     const base::Time oldest =
         shared_.storage.clock.Now() - shared_.config.Span("retention.api_logs");
     for (bool more = true; more;) {
-        db::Transaction logs(*shared_.storage.pool, db::Plane::kDashboard);
+        db::Transaction logs(*shared_.storage.pool, db::Plane::kDashboard, db::Scope::AllTenants());
         more = logs::RequestLogStore::Forget(logs, oldest, kForgetRows) == kForgetRows;
         logs.Commit();
     }

@@ -54,7 +54,7 @@ std::vector<std::string> MigrateDatabase(
     const bool was_empty = db::CheckMigrations(pool).current == 0;
     std::vector<std::string> applied = db::Migrate(pool, clock.Now());
     if (was_empty && make_default_organization) {
-        db::Transaction tx(pool, db::Plane::kAccept);
+        db::Transaction tx(pool, db::Plane::kAccept, db::Scope::AllTenants());
         organizations::Organization organization;
         organization.id = model::TenantId(ids.Next());
         organization.name = "default";

@@ -34,7 +34,7 @@ int AddDomain(const Global& global, const DomainFlags& flags) {
     if (!config) return kConfigRefused;
     app::Storage storage(*config, app::Storage::Migrations::kRequire);
     const std::string name = domains::NormaliseName(flags.name, {});
-    db::Transaction tx(*storage.pool, db::Plane::kDashboard);
+    db::Transaction tx(*storage.pool, db::Plane::kDashboard, db::Scope::AllTenants());
     const auto org = organizations::OrganizationStore::Resolve(tx, flags.org);
     if (domains::DomainStore::FindByName(tx, org.id, name)) {
         throw base::Conflict("domain_already_exists", "The domain exists already.");
@@ -53,7 +53,7 @@ int AddDomain(const Global& global, const DomainFlags& flags) {
         domains::DomainStore::ForceVerified(tx, org.id, domain.id, storage.clock.Now());
     }
     tx.Commit();
-    db::Reader reader(*storage.pool);
+    db::Reader reader(*storage.pool, db::Scope::AllTenants());
     const auto stored = domains::DomainStore::Find(reader, org.id, domain.id);
     if (!stored) throw base::NotFound("Domain");
     std::cout << "added " << stored->name << " (" << stored->status << ")\n";
@@ -74,7 +74,7 @@ int VerifyDomain(const Global& global, const DomainFlags& flags) {
         return kPermission;
     }
     app::Storage storage(*config, app::Storage::Migrations::kRequire);
-    db::Transaction tx(*storage.pool, db::Plane::kDashboard);
+    db::Transaction tx(*storage.pool, db::Plane::kDashboard, db::Scope::AllTenants());
     const auto org = organizations::OrganizationStore::Resolve(tx, flags.org);
     const auto domain =
         domains::DomainStore::FindByName(tx, org.id, domains::NormaliseName(flags.name, {}));
@@ -89,7 +89,7 @@ int ListDomains(const Global& global, const DomainFlags& flags) {
     const auto config = LoadConfig(global, {});
     if (!config) return kConfigRefused;
     const auto pool = app::OpenDatabase(*config);
-    db::Reader reader(*pool);
+    db::Reader reader(*pool, db::Scope::AllTenants());
     const auto org = organizations::OrganizationStore::Resolve(reader, flags.org);
     db::PageRequest page;
     page.limit = 1000;

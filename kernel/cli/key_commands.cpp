@@ -24,7 +24,7 @@ int CreateKey(const Global& global, const KeyFlags& flags) {
     const auto config = LoadConfig(global, {});
     if (!config) return kConfigRefused;
     app::Storage storage(*config, app::Storage::Migrations::kRequire);
-    db::Transaction tx(*storage.pool, db::Plane::kDashboard);
+    db::Transaction tx(*storage.pool, db::Plane::kDashboard, db::Scope::AllTenants());
     const Organization org = OrganizationStore::Resolve(tx, flags.org);
     api_keys::ApiKey key;
     key.name = flags.name;
@@ -49,7 +49,7 @@ int ListKeys(const Global& global, const KeyFlags& flags) {
     const auto config = LoadConfig(global, {});
     if (!config) return kConfigRefused;
     const auto pool = app::OpenDatabase(*config);
-    db::Reader reader(*pool);
+    db::Reader reader(*pool, db::Scope::AllTenants());
     const Organization org = OrganizationStore::Resolve(reader, flags.org);
     db::PageRequest page;
     page.limit = 500;
@@ -66,7 +66,7 @@ int RevokeKeys(const Global& global, const KeyFlags& flags) {
     if (!config) return kConfigRefused;
     const auto pool = app::OpenDatabase(*config);
     base::SystemClock clock;
-    db::Transaction tx(*pool, db::Plane::kDashboard);
+    db::Transaction tx(*pool, db::Plane::kDashboard, db::Scope::AllTenants());
     const Organization org = OrganizationStore::Resolve(tx, flags.org);
     for (const std::string& text : flags.ids) {
         const auto id = model::ApiKeyId::Parse(text);
@@ -83,7 +83,7 @@ int ListOrganizations(const Global& global) {
     const auto config = LoadConfig(global, {});
     if (!config) return kConfigRefused;
     const auto pool = app::OpenDatabase(*config);
-    db::Reader reader(*pool);
+    db::Reader reader(*pool, db::Scope::AllTenants());
     for (const auto& org : OrganizationStore::List(reader)) {
         std::cout << org.id.ToString() << "  " << org.state << "  " << org.name << '\n';
     }
@@ -94,7 +94,7 @@ int CreateOrganization(const Global& global, const std::string& name) {
     const auto config = LoadConfig(global, {});
     if (!config) return kConfigRefused;
     app::Storage storage(*config, app::Storage::Migrations::kRequire);
-    db::Transaction tx(*storage.pool, db::Plane::kDashboard);
+    db::Transaction tx(*storage.pool, db::Plane::kDashboard, db::Scope::AllTenants());
     Organization org;
     org.id = model::TenantId(storage.ids.Next());
     org.name = name;

@@ -105,7 +105,7 @@ int Explain(const Global& global, const std::string& id_text) {
     const auto id = model::EmailId::Parse(id_text);
     if (!id) throw base::Invalid("EMAIL_ID", "must be a UUID.");
     const auto pool = app::OpenDatabase(*config);
-    db::Reader reader(*pool);
+    db::Reader reader(*pool, db::Scope::AllTenants());
     std::cout << emails::ExplainAsText(reader, *id);
     return kSuccess;
 }

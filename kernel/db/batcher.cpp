@@ -48,7 +48,7 @@ struct BatchWorker::State {
     /// One transaction; nullptr: committed.
     std::exception_ptr Try(std::span<Entry> entries, bool& begun) {
         try {
-            Transaction transaction(pool, options.plane);
+            Transaction transaction(pool, options.plane, Scope::AllTenants());
             begun = true;
             apply(transaction, entries);
             transaction.Commit();

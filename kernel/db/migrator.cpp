@@ -112,7 +112,7 @@ bool ApplyStep(Pool& pool, const base::EmbeddedFile& step, base::Time now) {
 
 MigrationStatus CheckMigrations(Pool& pool, Steps steps) {
     CheckOrder(steps);
-    Reader reader(pool, Plane::kDashboard, Scope::Owner());
+    Reader reader(pool, Scope::Owner());
     const bool postgres = pool.dialect() == Dialect::kPostgres;
     const auto has_table = reader.First(postgres ? kHasTablePostgres : kHasTableSqlite, {});
     Applied applied;

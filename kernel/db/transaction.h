@@ -10,8 +10,7 @@ namespace opensend::db {
 /// stores that take part; never open across a network call.
 class Transaction final : public Session {
 public:
-    Transaction(Pool& pool, Plane plane, const Scope& scope = Scope::AllTenants())
-        : work_(pool.Begin(plane, scope)) {}
+    Transaction(Pool& pool, Plane plane, const Scope& scope) : work_(pool.Begin(plane, scope)) {}
 
     Rows Execute(const Query& query, const Params& params) override {
         return work_->session().Execute(query, params);
@@ -31,9 +30,7 @@ private:
 /// A connection for reading, outside a transaction.
 class Reader final : public Session {
 public:
-    explicit Reader(
-        Pool& pool, Plane plane = Plane::kDashboard, const Scope& scope = Scope::AllTenants()
-    )
+    Reader(Pool& pool, const Scope& scope, Plane plane = Plane::kDashboard)
         : lease_(pool.Read(plane, scope)) {}
 
     Rows Execute(const Query& query, const Params& params) override {

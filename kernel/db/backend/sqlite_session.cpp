@@ -91,10 +91,11 @@ public:
     TableWatch(const TableWatch&) = delete;
     TableWatch& operator=(const TableWatch&) = delete;
 
-    /// A table with an org_id of which the statement reads rows but never that column.
-    std::string TenantlessTable() const {
+    /// A table with an org_id of which the statement reads rows but never that column. Parents that
+    /// only a foreign key looks up are not named by the statement.
+    std::string TenantlessTable(std::string_view sql) const {
         for (const auto& [table, reads_tenant] : tables_) {
-            if (reads_tenant) continue;
+            if (reads_tenant || sql.find(table) == std::string_view::npos) continue;
             const int code = sqlite3_table_column_metadata(
                 handle_, nullptr, table.c_str(), "org_id", nullptr, nullptr, nullptr, nullptr,
                 nullptr
@@ -121,7 +122,7 @@ private:
 class SqliteSession::TableWatch {
 public:
     explicit TableWatch(sqlite3*) {}
-    std::string TenantlessTable() const { return {}; }
+    std::string TenantlessTable(std::string_view) const { return {}; }
 };
 #endif
 
@@ -242,7 +243,7 @@ SqliteSession::Prepared SqliteSession::Prepare(const Query& query, unsigned flag
     prepared.text = std::string(query.sql);
     prepared.statement.reset(statement);
     prepared.parameters = text.parameters;
-    prepared.tenantless = watch.TenantlessTable();
+    prepared.tenantless = watch.TenantlessTable(text.sql);
     const std::string_view rest = base::Trim(tail);
     OPENSEND_CHECK(rest.empty() || rest == ";", "a query is one statement");
     return prepared;

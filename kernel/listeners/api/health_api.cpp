@@ -19,7 +19,7 @@ HealthMonitor::HealthMonitor(db::Pool& pool, std::function<std::vector<Check>()>
     probe_ = std::make_unique<runtime::Worker>("db-probe", [this, &pool](runtime::StopToken& stop) {
         while (!stop.stopped()) {
             try {
-                db::Reader reader(pool);
+                db::Reader reader(pool, db::Scope::AllTenants());
                 database_ok_ = reader.First(kProbe, {}).has_value();
             } catch (const base::Error&) {
                 database_ok_ = false;

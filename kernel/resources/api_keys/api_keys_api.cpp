@@ -248,7 +248,7 @@ api::Answer ApiKeysApi::Create(const std::shared_ptr<api::Call>& call) {
 
 api::Answer ApiKeysApi::List(const std::shared_ptr<api::Call>& call) {
     const db::PageRequest request = api::ReadPage(*call, 100);
-    db::Reader reader(pool_);
+    db::Reader reader(pool_, db::Scope(call->principal.tenant));
     const auto page = ApiKeyStore::List(reader, call->principal.tenant, request);
     return api::ListAnswer(page, [&](json::Writer& out, const ApiKey& key) {
         WriteKey(out, key, call->now);
@@ -257,7 +257,7 @@ api::Answer ApiKeysApi::List(const std::shared_ptr<api::Call>& call) {
 
 api::Answer ApiKeysApi::Get(const std::shared_ptr<api::Call>& call) {
     const auto id = call->Id<model::ApiKeyId>();
-    db::Reader reader(pool_);
+    db::Reader reader(pool_, db::Scope(call->principal.tenant));
     const auto key = ApiKeyStore::Find(reader, call->principal.tenant, id);
     if (!key) throw base::NotFound("API key");
     json::Writer out;
@@ -268,7 +268,7 @@ api::Answer ApiKeysApi::Get(const std::shared_ptr<api::Call>& call) {
 api::Answer ApiKeysApi::Update(const std::shared_ptr<api::Call>& call) {
     const auto id = call->Id<model::ApiKeyId>();
     const model::TenantId& tenant = call->principal.tenant;
-    db::Transaction tx(pool_, db::Plane::kAccept);
+    db::Transaction tx(pool_, db::Plane::kAccept, db::Scope(call->principal.tenant));
     auto key = ApiKeyStore::Find(tx, tenant, id);
     if (!key) throw base::NotFound("API key");
     json::Problems problems;
@@ -339,7 +339,7 @@ api::Answer ApiKeysApi::Rotate(const std::shared_ptr<api::Call>& call) {
 
 api::Answer ApiKeysApi::Delete(const std::shared_ptr<api::Call>& call) {
     const auto id = call->Id<model::ApiKeyId>();
-    db::Transaction tx(pool_, db::Plane::kAccept);
+    db::Transaction tx(pool_, db::Plane::kAccept, db::Scope(call->principal.tenant));
     if (!ApiKeyStore::Revoke(tx, call->principal.tenant, id, call->now)) {
         throw base::NotFound("API key");
     }

@@ -257,7 +257,9 @@ api::Answer DomainsApi::Create(const std::shared_ptr<api::Call>& call) {
             if (DomainStore::FindByName(tx, tenant, a_label)) {
                 throw base::Conflict("domain_already_exists", "The domain exists already.");
             }
-            if (DomainStore::IsHeldElsewhere(tx, tenant, a_label)) {
+            // Whether another tenant holds the name is beyond what this transaction may see.
+            db::Reader everyone(pool_, db::Scope::AllTenants(), db::Plane::kAccept);
+            if (DomainStore::IsHeldElsewhere(everyone, tenant, a_label)) {
                 throw base::Error(
                     base::ErrorCode::kSenderRefused,
                     base::Cat("The domain ", a_label, " is held elsewhere; claim it.")
@@ -291,7 +293,7 @@ api::Answer DomainsApi::Create(const std::shared_ptr<api::Call>& call) {
 
 api::Answer DomainsApi::List(const std::shared_ptr<api::Call>& call) {
     const db::PageRequest request = api::ReadPage(*call, 100);
-    db::Reader reader(pool_);
+    db::Reader reader(pool_, db::Scope(call->principal.tenant));
     db::Page<Domain> page;
     if (call->principal.domain) {
         // A restricted key sees its own domain as a list of one.
@@ -307,7 +309,7 @@ api::Answer DomainsApi::List(const std::shared_ptr<api::Call>& call) {
 
 api::Answer DomainsApi::Get(const std::shared_ptr<api::Call>& call) {
     const auto id = call->Id<model::DomainId>();
-    db::Reader reader(pool_);
+    db::Reader reader(pool_, db::Scope(call->principal.tenant));
     const auto domain = DomainStore::Find(reader, call->principal.tenant, id);
     const bool visible = domain && (!call->principal.domain || *call->principal.domain == id);
     if (!visible) throw base::NotFound("Domain");

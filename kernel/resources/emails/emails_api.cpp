@@ -160,7 +160,7 @@ api::Answer EmailsApi::Send(const std::shared_ptr<api::Call>& call) {
         item->use = access::IdempotencyUse{
             tenant, "emails", *call->idempotency_key,
             access::Fingerprint("emails", "", call->body())};
-        db::Reader reader(pool_, db::Plane::kAccept);
+        db::Reader reader(pool_, db::Scope(call->principal.tenant), db::Plane::kAccept);
         if (const auto stored = idempotency_.Find(reader, *item->use, call->now)) {
             return api::Replayed(*stored);
         }
@@ -195,7 +195,7 @@ api::Answer EmailsApi::Send(const std::shared_ptr<api::Call>& call) {
 api::Answer EmailsApi::List(const std::shared_ptr<api::Call>& call) {
     const db::PageRequest request = api::ReadPage(*call);
     EmailFilter filter = ReadFilter(*call);
-    db::Reader reader(pool_);
+    db::Reader reader(pool_, db::Scope(call->principal.tenant));
     filter.from_domain = DomainFilter(*call, reader);
     if (const auto own = RestrictedDomain(reader, call->principal)) {
         const bool other = filter.from_domain && *filter.from_domain != *own;
@@ -208,7 +208,7 @@ api::Answer EmailsApi::List(const std::shared_ptr<api::Call>& call) {
 api::Answer EmailsApi::Get(const std::shared_ptr<api::Call>& call) {
     const auto id = call->Id<model::EmailId>();
     const model::TenantId& tenant = call->principal.tenant;
-    db::Reader reader(pool_);
+    db::Reader reader(pool_, db::Scope(call->principal.tenant));
     const auto email = EmailStore::Find(reader, tenant, id);
     const auto restricted = RestrictedDomain(reader, call->principal);
     if (!email || (restricted && email->from_domain != *restricted)) throw base::NotFound("Email");

@@ -78,7 +78,7 @@ void LogsApi::Mount(api::Router& router) {
 api::Answer LogsApi::List(const std::shared_ptr<api::Call>& call) {
     const db::PageRequest request = api::ReadPage(*call);
     const LogFilter filter = ReadFilter(*call);
-    db::Reader reader(pool_);
+    db::Reader reader(pool_, db::Scope(call->principal.tenant));
     const auto page = RequestLogStore::List(reader, call->principal.tenant, filter, request);
     return api::ListAnswer(page, [](json::Writer& out, const LogEntry& entry) {
         WriteEntry(out, entry, false);
@@ -87,7 +87,7 @@ api::Answer LogsApi::List(const std::shared_ptr<api::Call>& call) {
 
 api::Answer LogsApi::Get(const std::shared_ptr<api::Call>& call) {
     const auto id = call->Id<model::LogId>();
-    db::Reader reader(pool_);
+    db::Reader reader(pool_, db::Scope(call->principal.tenant));
     const auto entry = RequestLogStore::Find(reader, call->principal.tenant, id);
     if (!entry) throw base::NotFound("Log");
     json::Writer out;

@@ -59,7 +59,7 @@ bool RequestLogger::WriteBatch() {
     });
     if (batch.empty()) return false;
     try {
-        db::Transaction tx(pool_, db::Plane::kDashboard);
+        db::Transaction tx(pool_, db::Plane::kDashboard, db::Scope::AllTenants());
         RequestLogStore::Insert(tx, batch);
         tx.Commit();
     } catch (const base::Error& error) {

@@ -28,7 +28,8 @@ constexpr db::Query kRecent{"webhooks.recent", R"sql(
     SELECT d.id, d.event_id, e.type, d.status, d.attempts, a.http_status, a.response, a.started_at,
            d.due_at
       FROM webhook_deliveries d JOIN events e ON e.id = d.event_id AND e.org_id = d.org_id
-      LEFT JOIN webhook_attempts a ON a.delivery_id = d.id AND a.number = d.attempts
+      LEFT JOIN webhook_attempts a
+        ON a.delivery_id = d.id AND a.number = d.attempts AND a.org_id = d.org_id
      WHERE d.org_id = $1 AND d.webhook_id = $2 ORDER BY d.id DESC LIMIT 20)sql"};
 
 Webhook ReadWebhook(const db::Row& row) {

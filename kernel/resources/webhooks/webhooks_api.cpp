@@ -155,7 +155,7 @@ api::Answer WebhooksApi::Create(const std::shared_ptr<api::Call>& call) {
 
 api::Answer WebhooksApi::List(const std::shared_ptr<api::Call>& call) {
     const db::PageRequest request = api::ReadPage(*call, 100);
-    db::Reader reader(pool_);
+    db::Reader reader(pool_, db::Scope(call->principal.tenant));
     const auto page = WebhookStore::List(reader, call->principal.tenant, request);
     return api::ListAnswer(page, [](json::Writer& out, const Webhook& hook) {
         out.BeginObject();
@@ -167,7 +167,7 @@ api::Answer WebhooksApi::List(const std::shared_ptr<api::Call>& call) {
 api::Answer WebhooksApi::Get(const std::shared_ptr<api::Call>& call) {
     const auto id = call->Id<model::WebhookId>();
     const model::TenantId& tenant = call->principal.tenant;
-    db::Reader reader(pool_);
+    db::Reader reader(pool_, db::Scope(call->principal.tenant));
     const auto hook = WebhookStore::Find(reader, tenant, id);
     if (!hook) throw base::NotFound("Webhook");
     const auto recent = WebhookStore::Recent(reader, tenant, id);
@@ -184,7 +184,7 @@ api::Answer WebhooksApi::Get(const std::shared_ptr<api::Call>& call) {
 
 api::Answer WebhooksApi::Delete(const std::shared_ptr<api::Call>& call) {
     const auto id = call->Id<model::WebhookId>();
-    db::Transaction tx(pool_, db::Plane::kEvents);
+    db::Transaction tx(pool_, db::Plane::kEvents, db::Scope(call->principal.tenant));
     if (!WebhookStore::Delete(tx, call->principal.tenant, id)) throw base::NotFound("Webhook");
     tx.Commit();
     json::Writer out;

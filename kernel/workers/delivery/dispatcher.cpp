@@ -125,7 +125,7 @@ bool Dispatcher::ClaimOnce() {
     std::vector<std::shared_ptr<ClaimedRecipient>> claimed;
     {
         const base::Time now = deps_.clock.Now();
-        db::Transaction tx(deps_.pool, db::Plane::kDeliver);
+        db::Transaction tx(deps_.pool, db::Plane::kDeliver, db::Scope::AllTenants());
         for (const auto& [lane, weight] : kLanes) {
             const int limit = std::max(1, options_.claim_batch * weight / 4);
             auto some = ClaimMail(tx, lane, owner_, now, now + options_.lease, limit);
@@ -238,7 +238,7 @@ void Dispatcher::SendBatch(Batch& batch) {
     for (Outcome& outcome : batch.done) Record(std::move(outcome));
     if (batch.wire.empty()) return;
     try {
-        db::Transaction tx(deps_.pool, db::Plane::kDeliver);
+        db::Transaction tx(deps_.pool, db::Plane::kDeliver, db::Scope::AllTenants());
         BeginAttempts(tx, batch.wire, deps_.clock.Now());
         tx.Commit();
     } catch (const base::Error&) {
@@ -340,7 +340,7 @@ void Dispatcher::ReplayJournal() {
 void Dispatcher::StoreKept(const std::vector<JournalEntry>& entries) {
     std::map<std::pair<std::string, int64_t>, std::vector<std::shared_ptr<ClaimedRecipient>>>
         leased;
-    db::Transaction tx(deps_.pool, db::Plane::kDeliver);
+    db::Transaction tx(deps_.pool, db::Plane::kDeliver, db::Scope::AllTenants());
     std::vector<Outcome> outcomes;
     for (const JournalEntry& entry : entries) {
         const auto key = std::make_pair(entry.lease.owner, entry.lease.fence);
@@ -418,7 +418,7 @@ void Dispatcher::RenewLeases() {
         for (const auto& [fence, rows] : map) fences.push_back(fence);
     });
     if (fences.empty()) return;
-    db::Transaction tx(deps_.pool, db::Plane::kDeliver);
+    db::Transaction tx(deps_.pool, db::Plane::kDeliver, db::Scope::AllTenants());
     const base::Time until = deps_.clock.Now() + options_.lease;
     for (const int64_t fence : fences) queue::QueueStore::Renew(tx, {owner_, fence}, until);
     tx.Commit();
@@ -426,7 +426,7 @@ void Dispatcher::RenewLeases() {
 
 void Dispatcher::Reap(bool at_start) {
     const base::Time now = deps_.clock.Now();
-    db::Transaction tx(deps_.pool, db::Plane::kDeliver);
+    db::Transaction tx(deps_.pool, db::Plane::kDeliver, db::Scope::AllTenants());
     const auto lost = queue::QueueStore::Expired(
         tx, now, at_start ? owner_ : std::string(), at_start ? 1'000'000 : 1000
     );

@@ -71,7 +71,7 @@ std::optional<BuildFailure> MailBuilder::FetchAttachments(
             row.size = static_cast<int64_t>(result.body.size());
         }
         row.status = good ? "stored" : "failed";
-        db::Transaction tx(deps_.pool, db::Plane::kDeliver);
+        db::Transaction tx(deps_.pool, db::Plane::kDeliver, db::Scope::AllTenants());
         emails::EmailStore::SetAttachment(
             tx, mail.email.tenant, row.id, row.status, row.size, row.blob_key
         );
@@ -115,7 +115,7 @@ MailBuilder::Built MailBuilder::Build(const ClaimedRecipient& work, base::MonoTi
     const LoadedMail& mail = *work.mail;
     std::vector<emails::AttachmentRow> attachments;
     if (mail.has_attachments) {
-        db::Reader reader(deps_.pool, db::Plane::kDeliver);
+        db::Reader reader(deps_.pool, db::Scope::AllTenants(), db::Plane::kDeliver);
         attachments = emails::EmailStore::Attachments(reader, mail.email.tenant, mail.email.id);
     }
     if (auto failure = FetchAttachments(mail, attachments)) return *failure;

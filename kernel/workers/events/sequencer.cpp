@@ -54,7 +54,7 @@ Sequencer::Sequencer(
 int64_t Sequencer::RunOnce() {
     std::vector<std::string> tenants;
     {
-        db::Reader reader(pool_, db::Plane::kEvents);
+        db::Reader reader(pool_, db::Scope::AllTenants(), db::Plane::kEvents);
         for (const db::Row& row : reader.Execute(kTenants, {})) tenants.push_back(row.Text(0));
     }
     int64_t numbered = 0;
@@ -65,7 +65,7 @@ int64_t Sequencer::RunOnce() {
 int64_t Sequencer::SequenceTenant(const std::string& tenant_text) {
     const auto tenant = model::TenantId::Parse(tenant_text);
     OPENSEND_CHECK(tenant.has_value(), "a stored id is a UUID");
-    db::Transaction tx(pool_, db::Plane::kEvents);
+    db::Transaction tx(pool_, db::Plane::kEvents, db::Scope::AllTenants());
     tx.Change(kOpenCounter, {*tenant});
     int64_t last = tx.First(kReadCounter, {*tenant})->Int(0);
     const db::Rows pending = tx.Execute(kPending, {*tenant});

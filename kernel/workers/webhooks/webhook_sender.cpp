@@ -73,7 +73,7 @@ WebhookSender::WebhookSender(Deps deps, Options options) : deps_(deps), options_
         }
     );
     if (options_.single_process) {
-        db::Transaction tx(deps_.pool, db::Plane::kEvents);
+        db::Transaction tx(deps_.pool, db::Plane::kEvents, db::Scope::AllTenants());
         webhooks::DeliveryStore::ReleaseExpired(tx, deps_.clock.Now(), owner_);
         tx.Commit();
     }
@@ -103,7 +103,7 @@ void WebhookSender::Loop(runtime::StopToken& stop) {
         bool worked = false;
         try {
             if (deps_.clock.Mono() - reaped > std::chrono::seconds(10)) {
-                db::Transaction tx(deps_.pool, db::Plane::kEvents);
+                db::Transaction tx(deps_.pool, db::Plane::kEvents, db::Scope::AllTenants());
                 webhooks::DeliveryStore::ReleaseExpired(tx, deps_.clock.Now(), "");
                 tx.Commit();
                 reaped = deps_.clock.Mono();
@@ -126,7 +126,7 @@ bool WebhookSender::ClaimOnce() {
     std::vector<webhooks::ClaimedDelivery> claimed;
     std::vector<webhooks::ClaimedDelivery> mine;
     {
-        db::Transaction tx(deps_.pool, db::Plane::kEvents);
+        db::Transaction tx(deps_.pool, db::Plane::kEvents, db::Scope::AllTenants());
         claimed = webhooks::DeliveryStore::Claim(tx, owner_, now, now + kLease, kClaimBatch);
         if (claimed.empty()) return false;
         for (const auto& delivery : claimed) {
@@ -169,7 +169,7 @@ void WebhookSender::Attempt(const webhooks::ClaimedDelivery& delivery) {
         std::optional<webhooks::Webhook> hook;
         std::optional<webhooks::DeliveryStore::EventBody> event;
         {
-            db::Reader reader(deps_.pool, db::Plane::kEvents);
+            db::Reader reader(deps_.pool, db::Scope::AllTenants(), db::Plane::kEvents);
             hook = webhooks::WebhookStore::Find(reader, delivery.tenant, delivery.webhook);
             event = webhooks::DeliveryStore::FindEvent(reader, delivery.tenant, delivery.event);
         }

@@ -101,12 +101,12 @@ protected:
         tx.Commit();
     }
     void Run(const char* sql, const db::Params& params) {
-        db::Transaction tx(*pool_, db::Plane::kAccept);
+        db::Transaction tx(*pool_, db::Plane::kAccept, db::Scope::AllTenants());
         tx.Execute({"test", sql}, params);
         tx.Commit();
     }
     void Write(const model::TenantId& tenant, int count, bool commit = true) {
-        db::Transaction tx(*pool_, db::Plane::kAccept);
+        db::Transaction tx(*pool_, db::Plane::kAccept, db::Scope::AllTenants());
         for (int i = 0; i < count; ++i) {
             AuditEntry entry;
             entry.tenant = tenant;
@@ -118,7 +118,7 @@ protected:
         if (commit) tx.Commit();
     }
     std::optional<AuditBreak> Verify(const model::TenantId& tenant) {
-        db::Reader reader(*pool_);
+        db::Reader reader(*pool_, db::Scope::AllTenants());
         return VerifyAudit(reader, tenant, &entries_);
     }
 

@@ -120,7 +120,7 @@ TEST_P(BatcherOnBoth, WithoutADatabaseEveryItemLearnsWhy) {
     options.accept = 1;
     options.statement_timeout = base::Duration(150'000);
     const auto pool = Pool::Open(std::move(options));
-    const auto held = std::make_unique<Transaction>(*pool, Plane::kAccept);
+    const auto held = std::make_unique<Transaction>(*pool, Plane::kAccept, Scope::AllTenants());
     std::vector<Outcome> outcomes;
     Batcher<Item> batcher(*pool, {"batch", Plane::kAccept, 256, 1000}, Apply());
     for (int i = 0; i < 20; ++i) outcomes.push_back(Submit(batcher, std::to_string(i)));

@@ -15,7 +15,7 @@ namespace opensend::db {
 class OnBoth : public testing::TestWithParam<Dialect> {
 protected:
     OnBoth() : db_(GetParam()), pool_(db_.Open()) {
-        Transaction tx(*pool_, Plane::kAccept);
+        Transaction tx(*pool_, Plane::kAccept, Scope::AllTenants());
         tx.Execute(
             {"",
              "CREATE TABLE items (id TEXT NOT NULL PRIMARY KEY, number BIGINT, body {blob}, "
@@ -27,7 +27,7 @@ protected:
     bool postgres() const { return GetParam() == Dialect::kPostgres; }
 
     void Insert(const std::string& id, int64_t number = 0) {
-        Transaction tx(*pool_, Plane::kAccept);
+        Transaction tx(*pool_, Plane::kAccept, Scope::AllTenants());
         InsertIn(tx, id, number);
         tx.Commit();
     }
@@ -37,7 +37,9 @@ protected:
         );
     }
     int64_t CountItems() {
-        return Reader(*pool_).First({"items.count", "SELECT COUNT(*) FROM items"}, {})->Int(0);
+        return Reader(*pool_, Scope::AllTenants())
+            .First({"items.count", "SELECT COUNT(*) FROM items"}, {})
+            ->Int(0);
     }
 
     test::TempDb db_;

@@ -8,7 +8,7 @@ namespace {
 class Sqlite : public testing::Test {
 protected:
     Sqlite() {
-        Transaction tx(*pool_, Plane::kAccept);
+        Transaction tx(*pool_, Plane::kAccept, Scope::AllTenants());
         tx.Execute({"", "CREATE TABLE t (id BIGINT PRIMARY KEY, body BLOB)"}, {});
         tx.Commit();
     }
@@ -18,29 +18,29 @@ protected:
 };
 
 TEST_F(Sqlite, CommitsAreSyncedToTheWriteAheadLog) {
-    Transaction tx(*pool_, Plane::kAccept);
+    Transaction tx(*pool_, Plane::kAccept, Scope::AllTenants());
     EXPECT_EQ(tx.First({"", "PRAGMA journal_mode"}, {})->Text(0), "wal");
     EXPECT_EQ(tx.First({"", "PRAGMA synchronous"}, {})->Int(0), 2);
     EXPECT_EQ(tx.First({"", "PRAGMA foreign_keys"}, {})->Int(0), 1);
     EXPECT_EQ(tx.First({"", "PRAGMA busy_timeout"}, {})->Int(0), 5000);
-    Reader reader(*pool_);
+    Reader reader(*pool_, Scope::AllTenants());
     EXPECT_EQ(reader.First({"", "PRAGMA query_only"}, {})->Int(0), 1);
     EXPECT_EQ(reader.First({"", "PRAGMA busy_timeout"}, {})->Int(0), 5000);
 }
 
 TEST_F(Sqlite, AHeldReaderDoesNotBlockTheCheckpoint) {
-    Transaction tx(*pool_, Plane::kAccept);
+    Transaction tx(*pool_, Plane::kAccept, Scope::AllTenants());
     for (int i = 0; i < 100; ++i)
         tx.Change({"t.insert", "INSERT INTO t (id, body) VALUES ($1, $2)"}, {i, Blob{"xx"}});
     tx.Commit();
-    Reader reader(*pool_);
+    Reader reader(*pool_, Scope::AllTenants());
     // First() leaves rows behind; a statement that was not reset would pin the log.
     EXPECT_TRUE(reader.First({"t.all", "SELECT id, body FROM t"}, {}));
     EXPECT_THROW(
         reader.Execute({"t.bad", "SELECT abs(-9223372036854775807 - 1)"}, {}), base::Error
     );
     const auto other = db_.Open();
-    Reader checkpointer(*other);
+    Reader checkpointer(*other, Scope::AllTenants());
     const Row row = *checkpointer.First({"", "PRAGMA wal_checkpoint(TRUNCATE)"}, {});
     EXPECT_EQ(row.Int(0), 0) << "busy";
     const std::string log = db_.url().substr(std::string("sqlite:").size()) + "-wal";
@@ -49,12 +49,12 @@ TEST_F(Sqlite, AHeldReaderDoesNotBlockTheCheckpoint) {
 
 TEST_F(Sqlite, AFullDatabaseSaysSoAndRecovers) {
     {
-        Transaction tx(*pool_, Plane::kAccept);
+        Transaction tx(*pool_, Plane::kAccept, Scope::AllTenants());
         tx.Execute({"", "PRAGMA max_page_count = 40"}, {});
         tx.Commit();
     }
     try {
-        Transaction tx(*pool_, Plane::kAccept);
+        Transaction tx(*pool_, Plane::kAccept, Scope::AllTenants());
         tx.Change(
             {"t.insert", "INSERT INTO t (id, body) VALUES ($1, $2)"},
             {1, Blob{std::string(1'000'000, 'x')}}
@@ -64,10 +64,15 @@ TEST_F(Sqlite, AFullDatabaseSaysSoAndRecovers) {
         EXPECT_EQ(error.code(), base::ErrorCode::kUnavailable);
         EXPECT_EQ(error.reason(), "storage_full");
     }
-    Transaction tx(*pool_, Plane::kAccept);
+    Transaction tx(*pool_, Plane::kAccept, Scope::AllTenants());
     tx.Change({"t.insert", "INSERT INTO t (id, body) VALUES ($1, $2)"}, {1, Blob{"x"}});
     tx.Commit();
-    EXPECT_EQ(Reader(*pool_).First({"t.count", "SELECT COUNT(*) FROM t"}, {})->Int(0), 1);
+    EXPECT_EQ(
+        Reader(*pool_, Scope::AllTenants())
+            .First({"t.count", "SELECT COUNT(*) FROM t"}, {})
+            ->Int(0),
+        1
+    );
 }
 
 TEST_F(Sqlite, AFileThatIsNoDatabaseIsRefused) {

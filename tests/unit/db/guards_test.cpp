@@ -45,18 +45,15 @@ protected:
 class PostgresGuards : public Guards {};
 
 TEST_P(Guards, ATenantReadsItsOwnRowsAndWorkersReadAll) {
+    EXPECT_EQ(Joined(Reader(*pool_, Scope(kOne)).Execute(kOwnKeys, {kOne})), "a@one.example ");
     EXPECT_EQ(
-        Joined(Reader(*pool_, Plane::kDashboard, Scope(kOne)).Execute(kOwnKeys, {kOne})),
-        "a@one.example "
-    );
-    EXPECT_EQ(
-        Joined(Reader(*pool_, Plane::kDashboard, Scope::AllTenants()).Execute(kAllKeys, {})),
+        Joined(Reader(*pool_, Scope::AllTenants()).Execute(kAllKeys, {})),
         "a@one.example b@two.example "
     );
 }
 
 TEST_P(Guards, AStatementThatForgetsTheTenantFindsNoForeignRow) {
-    Reader reader(*pool_, Plane::kDashboard, Scope(kOne));
+    Reader reader(*pool_, Scope(kOne));
     if (postgres()) {
         EXPECT_EQ(Joined(reader.Execute(kAllKeys, {})), "a@one.example ");
         EXPECT_EQ(Joined(reader.Execute(kOwnKeys, {kTwo})), "");
@@ -73,8 +70,7 @@ TEST_P(Guards, AChangeThatForgetsTheTenantTouchesNoForeignRow) {
             tx.Commit();
         }
     }
-    const std::string left =
-        Joined(Reader(*pool_, Plane::kDashboard, Scope::AllTenants()).Execute(kAllKeys, {}));
+    const std::string left = Joined(Reader(*pool_, Scope::AllTenants()).Execute(kAllKeys, {}));
     EXPECT_EQ(left, postgres() ? "a@one.example " : "a@one.example b@two.example ");
 }
 
@@ -94,12 +90,12 @@ TEST_P(Guards, TheTenantOfATransactionDoesNotOutliveIt) {
         Transaction tx(*pool_, Plane::kAccept, Scope(tenant));
         EXPECT_EQ(tx.Execute(kOwnKeys, {tenant}).size(), 1u);
         tx.Commit();
-        EXPECT_EQ(Reader(*pool_).Execute(kAllKeys, {}).size(), 2u);
+        EXPECT_EQ(Reader(*pool_, Scope::AllTenants()).Execute(kAllKeys, {}).size(), 2u);
     }
 }
 
 TEST_P(PostgresGuards, ATenantCannotReadTheKeysOfTheInstance) {
-    Reader reader(*pool_, Plane::kDashboard, Scope(kOne));
+    Reader reader(*pool_, Scope(kOne));
     EXPECT_EQ(
         CodeOf([&] {
             reader.Execute({"", "SELECT material FROM instance_keys"}, {});
@@ -140,7 +136,7 @@ TEST_P(Guards, RaisingThemAgainChangesNothing) {
     RaiseGuards(*pool_);
     const auto again = db_.Open();
     EXPECT_EQ(
-        Joined(Reader(*again, Plane::kDashboard, Scope(kOne)).Execute(kOwnKeys, {kOne})),
+        Joined(Reader(*again, Scope(kOne)).Execute(kOwnKeys, {kOne})),
         "a@one.example "
     );
 }

@@ -45,13 +45,19 @@ TEST_P(MigratorOnBoth, StepsAreAppliedOnceInOrder) {
     status = CheckMigrations(*pool_, Steps{kFirst, kSecond});
     EXPECT_EQ(status.current, 7);
     EXPECT_THAT(status.pending, IsEmpty());
-    const auto row = Reader(*pool_).First(
-        {"", "SELECT name, applied_at, checksum FROM schema_migrations WHERE version = 1"}, {}
-    );
+    const auto row =
+        Reader(*pool_, Scope::AllTenants())
+            .First(
+                {"", "SELECT name, applied_at, checksum FROM schema_migrations WHERE version = 1"},
+                {}
+            );
     EXPECT_EQ(row->Text(0), "0001_one");
     EXPECT_EQ(row->Time(1).us, 42);
     EXPECT_EQ(row->Text(2).size(), 64u);
-    EXPECT_EQ(Reader(*pool_).First({"", "SELECT id, more FROM one"}, {})->Text(0), "a;b");
+    EXPECT_EQ(
+        Reader(*pool_, Scope::AllTenants()).First({"", "SELECT id, more FROM one"}, {})->Text(0),
+        "a;b"
+    );
 }
 
 TEST_P(MigratorOnBoth, AChangedStepIsRefused) {
@@ -70,7 +76,9 @@ TEST_P(MigratorOnBoth, AStepThatFailsLeavesNothing) {
         "0002_bad.sql", "CREATE TABLE two (id BIGINT);\nCREATE TABLE one (id BIGINT);\n"};
     EXPECT_EQ(CodeOf([&] { Apply({kFirst, bad}); }), base::ErrorCode::kInternal);
     EXPECT_EQ(CheckMigrations(*pool_, Steps{kFirst, bad}).current, 1);
-    EXPECT_THROW(Reader(*pool_).Execute({"", "SELECT id FROM two"}, {}), base::Error);
+    EXPECT_THROW(
+        Reader(*pool_, Scope::AllTenants()).Execute({"", "SELECT id FROM two"}, {}), base::Error
+    );
     const base::EmbeddedFile good = {"0002_bad.sql", "CREATE TABLE two (id BIGINT);\n"};
     EXPECT_THAT(Apply({kFirst, good}), ElementsAre("0002_bad"));
 }

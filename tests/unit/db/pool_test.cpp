@@ -21,7 +21,10 @@ TEST_P(PoolOnBoth, AnExhaustedPoolWaitsAndThenThrows) {
     const auto pool = Small();
     auto held = pool->Read(Plane::kDashboard, Scope::AllTenants());
     const auto start = std::chrono::steady_clock::now();
-    EXPECT_EQ(CodeOf([&] { pool->Read(Plane::kDashboard, Scope::AllTenants()); }), base::ErrorCode::kUnavailable);
+    EXPECT_EQ(
+        CodeOf([&] { pool->Read(Plane::kDashboard, Scope::AllTenants()); }),
+        base::ErrorCode::kUnavailable
+    );
     EXPECT_GE(std::chrono::steady_clock::now() - start, std::chrono::milliseconds(190));
     held.reset();
     EXPECT_NE(pool->Read(Plane::kDashboard, Scope::AllTenants()), nullptr);
@@ -32,7 +35,9 @@ TEST_P(PoolOnBoth, AWaitingReaderGetsWhatIsGivenBack) {
     options.readers = options.dashboard = 1;
     const auto pool = Pool::Open(std::move(options));
     auto held = pool->Read(Plane::kDashboard, Scope::AllTenants());
-    auto waiting = std::async(std::launch::async, [&] { return pool->Read(Plane::kDashboard, Scope::AllTenants()) != nullptr; });
+    auto waiting = std::async(std::launch::async, [&] {
+        return pool->Read(Plane::kDashboard, Scope::AllTenants()) != nullptr;
+    });
     EXPECT_EQ(waiting.wait_for(std::chrono::milliseconds(50)), std::future_status::timeout);
     held.reset();
     EXPECT_TRUE(waiting.get());
@@ -40,15 +45,18 @@ TEST_P(PoolOnBoth, AWaitingReaderGetsWhatIsGivenBack) {
 
 TEST_P(PoolOnBoth, ASecondTransactionWaitsAndThenThrows) {
     const auto pool = Small();
-    auto held = std::make_unique<Transaction>(*pool, Plane::kAccept);
-    EXPECT_EQ(CodeOf([&] { Transaction(*pool, Plane::kAccept); }), base::ErrorCode::kUnavailable);
+    auto held = std::make_unique<Transaction>(*pool, Plane::kAccept, Scope::AllTenants());
+    EXPECT_EQ(
+        CodeOf([&] { Transaction(*pool, Plane::kAccept, Scope::AllTenants()); }),
+        base::ErrorCode::kUnavailable
+    );
     held.reset();
-    Transaction(*pool, Plane::kAccept).Commit();
+    Transaction(*pool, Plane::kAccept, Scope::AllTenants()).Commit();
 }
 
 TEST_P(PoolOnBoth, AStatementThatTakesTooLongEnds) {
     const auto pool = Small();
-    Reader reader(*pool);
+    Reader reader(*pool, Scope::AllTenants());
     const Query endless = {
         "t.endless",
         "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n "
@@ -94,10 +102,12 @@ TEST(Pool, AMemoryDatabaseServesReadersAndTheWriter) {
     PoolOptions options;
     options.url = base::Secret(std::string("sqlite::memory:"));
     const auto pool = Pool::Open(std::move(options));
-    Transaction tx(*pool, Plane::kAccept);
+    Transaction tx(*pool, Plane::kAccept, Scope::AllTenants());
     tx.Execute({"", "CREATE TABLE t (id BIGINT)"}, {});
     tx.Commit();
-    EXPECT_TRUE(Reader(*pool).Execute({"t.all", "SELECT id FROM t"}, {}).empty());
+    EXPECT_TRUE(
+        Reader(*pool, Scope::AllTenants()).Execute({"t.all", "SELECT id FROM t"}, {}).empty()
+    );
 }
 
 }  // namespace

@@ -12,7 +12,7 @@ protected:
         PoolOptions options = db_.options();
         options.accept = options.dashboard = 1;
         pool_ = Pool::Open(std::move(options));
-        Transaction tx(*pool_, Plane::kAccept);
+        Transaction tx(*pool_, Plane::kAccept, Scope::AllTenants());
         tx.Execute({"", "CREATE TABLE t (id BIGINT PRIMARY KEY)"}, {});
         tx.Commit();
     }
@@ -23,11 +23,11 @@ protected:
         );
     }
     void Insert(int64_t id) {
-        Transaction tx(*pool_, Plane::kAccept);
+        Transaction tx(*pool_, Plane::kAccept, Scope::AllTenants());
         tx.Change(insert_, {id});
         tx.Commit();
     }
-    int64_t Count() { return Reader(*pool_).First(count_, {})->Int(0); }
+    int64_t Count() { return Reader(*pool_, Scope::AllTenants()).First(count_, {})->Int(0); }
 
     const Query insert_ = {"t.insert", "INSERT INTO t (id) VALUES ($1)"};
     const Query count_ = {"t.count", "SELECT COUNT(*) FROM t"};
@@ -45,7 +45,7 @@ TEST_F(Postgres, AnIdleConnectionThatWasKilledIsReplaced) {
 
 TEST_F(Postgres, AConnectionKilledWhileReadingThrowsAndTheNextWorks) {
     {
-        Reader reader(*pool_);
+        Reader reader(*pool_, Scope::AllTenants());
         reader.Execute(count_, {});
         KillConnections();
         EXPECT_EQ(CodeOf([&] { reader.Execute(count_, {}); }), base::ErrorCode::kUnavailable);
@@ -55,7 +55,7 @@ TEST_F(Postgres, AConnectionKilledWhileReadingThrowsAndTheNextWorks) {
 
 TEST_F(Postgres, AConnectionKilledInATransactionThrowsAndTheNextWorks) {
     {
-        Transaction tx(*pool_, Plane::kAccept);
+        Transaction tx(*pool_, Plane::kAccept, Scope::AllTenants());
         tx.Change(insert_, {1});
         KillConnections();
         EXPECT_EQ(CodeOf([&] { tx.Change(insert_, {2}); }), base::ErrorCode::kUnavailable);
@@ -67,7 +67,7 @@ TEST_F(Postgres, AConnectionKilledInATransactionThrowsAndTheNextWorks) {
 
 TEST_F(Postgres, AConnectionKilledBeforeTheCommitThrows) {
     {
-        Transaction tx(*pool_, Plane::kAccept);
+        Transaction tx(*pool_, Plane::kAccept, Scope::AllTenants());
         tx.Change(insert_, {1});
         KillConnections();
         EXPECT_EQ(CodeOf([&] { tx.Commit(); }), base::ErrorCode::kUnavailable);
@@ -78,12 +78,12 @@ TEST_F(Postgres, AConnectionKilledBeforeTheCommitThrows) {
 TEST_F(Postgres, AConnectionKilledBeforeManyThrowsAndTheNextWorks) {
     const std::vector<Params> rows = {{1}, {2}, {3}};
     {
-        Transaction tx(*pool_, Plane::kAccept);
+        Transaction tx(*pool_, Plane::kAccept, Scope::AllTenants());
         tx.Change(insert_, {9});
         KillConnections();
         EXPECT_EQ(CodeOf([&] { tx.ChangeEach(insert_, rows); }), base::ErrorCode::kUnavailable);
     }
-    Transaction tx(*pool_, Plane::kAccept);
+    Transaction tx(*pool_, Plane::kAccept, Scope::AllTenants());
     EXPECT_EQ(tx.ChangeEach(insert_, rows), 3);
     tx.Commit();
     EXPECT_EQ(Count(), 3);
@@ -93,8 +93,8 @@ TEST_F(Postgres, TwoConnectionsInDeadlockAreToldToRetry) {
     Insert(1);
     Insert(2);
     const Query lock = {"t.lock", "SELECT id FROM t WHERE id = $1 {for_update}"};
-    Transaction a(*pool_, Plane::kAccept);
-    Transaction b(*pool_, Plane::kDeliver);
+    Transaction a(*pool_, Plane::kAccept, Scope::AllTenants());
+    Transaction b(*pool_, Plane::kDeliver, Scope::AllTenants());
     a.Execute(lock, {1});
     b.Execute(lock, {2});
     auto other = std::async(std::launch::async, [&] {
@@ -119,7 +119,7 @@ TEST_F(Postgres, TwoConnectionsInDeadlockAreToldToRetry) {
 }
 
 TEST_F(Postgres, TextForABlobColumnIsRefused) {
-    Transaction tx(*pool_, Plane::kAccept);
+    Transaction tx(*pool_, Plane::kAccept, Scope::AllTenants());
     tx.Execute({"", "CREATE TABLE b (body {blob})"}, {});
     EXPECT_EQ(
         CodeOf([&] {
@@ -131,10 +131,10 @@ TEST_F(Postgres, TextForABlobColumnIsRefused) {
 
 TEST_F(Postgres, ChangedColumnsOfAPreparedStatementCostOneFailure) {
     const Query all = {"t.all", "SELECT * FROM t"};
-    Reader(*pool_).Execute(all, {});
+    Reader(*pool_, Scope::AllTenants()).Execute(all, {});
     db_.Administer("ALTER TABLE t ADD COLUMN more TEXT");
-    EXPECT_THROW(Reader(*pool_).Execute(all, {}), base::Error);
-    EXPECT_TRUE(Reader(*pool_).Execute(all, {}).empty());
+    EXPECT_THROW(Reader(*pool_, Scope::AllTenants()).Execute(all, {}), base::Error);
+    EXPECT_TRUE(Reader(*pool_, Scope::AllTenants()).Execute(all, {}).empty());
 }
 
 TEST_F(Postgres, APasswordMayHoldAnythingButBlanks) {
@@ -152,7 +152,9 @@ TEST_F(Postgres, APasswordMayHoldAnythingButBlanks) {
     {
         const auto pool = Pool::Open(std::move(options));
         EXPECT_EQ(
-            Reader(*pool).First({"t.user", "SELECT CAST(current_user AS TEXT)"}, {})->Text(0),
+            Reader(*pool, Scope::AllTenants())
+                .First({"t.user", "SELECT CAST(current_user AS TEXT)"}, {})
+                ->Text(0),
             "opensend_odd"
         );
     }
@@ -161,7 +163,7 @@ TEST_F(Postgres, APasswordMayHoldAnythingButBlanks) {
 
 TEST_F(Postgres, CommitsAreDurable) {
     for (const Plane plane : {Plane::kAccept, Plane::kDeliver, Plane::kEvents, Plane::kDashboard}) {
-        const auto row = Reader(*pool_, plane)
+        const auto row = Reader(*pool_, Scope::AllTenants(), plane)
                              .First(
                                  {"t.settings",
                                   "SELECT current_setting('synchronous_commit'), "

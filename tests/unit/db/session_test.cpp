@@ -10,7 +10,7 @@ namespace {
 class SessionOnBoth : public OnBoth {
 protected:
     Row Stored(const Value& number, const Value& body, const Value& note, const Value& ratio) {
-        Transaction tx(*pool_, Plane::kAccept);
+        Transaction tx(*pool_, Plane::kAccept, Scope::AllTenants());
         tx.Execute({"items.clear", "DELETE FROM items"}, {});
         tx.Change(
             {"items.store",
@@ -18,9 +18,12 @@ protected:
             {"x", number, body, note, ratio}
         );
         tx.Commit();
-        const auto row = Reader(*pool_).First(
-            {"items.get", "SELECT number, body, note, ratio FROM items WHERE id = $1"}, {"x"}
-        );
+        const auto row =
+            Reader(*pool_, Scope::AllTenants())
+                .First(
+                    {"items.get", "SELECT number, body, note, ratio FROM items WHERE id = $1"},
+                    {"x"}
+                );
         return *row;
     }
 };
@@ -70,19 +73,20 @@ TEST_P(SessionOnBoth, TextKeepsQuotesAndUtf8) {
 }
 
 TEST_P(SessionOnBoth, DollarsInQuotesAreText) {
-    const auto row = Reader(*pool_).First(
-        {"t.quotes",
-         "SELECT 'it''s $5', COALESCE(MAX(id), 'none') FROM items -- $9\n"
-         "WHERE id <> '$2' AND id = $1 /* {x} $7 */"},
-        {"x"}
-    );
+    const auto row = Reader(*pool_, Scope::AllTenants())
+                         .First(
+                             {"t.quotes",
+                              "SELECT 'it''s $5', COALESCE(MAX(id), 'none') FROM items -- $9\n"
+                              "WHERE id <> '$2' AND id = $1 /* {x} $7 */"},
+                             {"x"}
+                         );
     EXPECT_EQ(row->Text(0), "it's $5");
     EXPECT_EQ(row->Text(1), "none");
 }
 
 TEST_P(SessionOnBoth, AParameterMayAppearAgain) {
     Insert("a", 5);
-    Reader reader(*pool_);
+    Reader reader(*pool_, Scope::AllTenants());
     const Query query = {
         "t.twice", "SELECT id FROM items WHERE number >= $1 AND id = $2 AND number <= $1"};
     EXPECT_EQ(reader.Execute(query, {5, "a"}).size(), 1u);
@@ -92,12 +96,14 @@ TEST_P(SessionOnBoth, AParameterMayAppearAgain) {
 TEST_P(SessionOnBoth, AggregatesAndConditionsAreNumbers) {
     Insert("a", 5);
     Insert("b", 6);
-    const auto row = Reader(*pool_).First(
-        {"t.sums",
-         "SELECT COUNT(*), SUM(number), AVG(number), MAX(number) > 5, MIN(note), "
-         "CAST(7 AS INTEGER) FROM items"},
-        {}
-    );
+    const auto row =
+        Reader(*pool_, Scope::AllTenants())
+            .First(
+                {"t.sums",
+                 "SELECT COUNT(*), SUM(number), AVG(number), MAX(number) > 5, MIN(note), "
+                 "CAST(7 AS INTEGER) FROM items"},
+                {}
+            );
     EXPECT_EQ(row->Int(0), 2);
     EXPECT_EQ(row->Int(1), 11);
     EXPECT_EQ(row->Real(2), 5.5);
@@ -108,14 +114,14 @@ TEST_P(SessionOnBoth, AggregatesAndConditionsAreNumbers) {
 
 TEST_P(SessionOnBoth, BytesAreRightBesideATypeReadAsText) {
     Stored(1, Blob{std::string("\0\xff'\\", 4)}, "", {});
-    const auto row =
-        Reader(*pool_).First({"t.mixed", "SELECT body, CAST(1.5 AS NUMERIC) FROM items"}, {});
+    const auto row = Reader(*pool_, Scope::AllTenants())
+                         .First({"t.mixed", "SELECT body, CAST(1.5 AS NUMERIC) FROM items"}, {});
     EXPECT_EQ(row->Bytes(0), std::string("\0\xff'\\", 4));
     EXPECT_EQ(row->Real(1), 1.5);
 }
 
 TEST_P(SessionOnBoth, ChangeCountsRowsAndReturningGivesThem) {
-    Transaction tx(*pool_, Plane::kAccept);
+    Transaction tx(*pool_, Plane::kAccept, Scope::AllTenants());
     InsertIn(tx, "a");
     InsertIn(tx, "b");
     EXPECT_EQ(tx.Change({"t.all", "UPDATE items SET number = $1"}, {3}), 2);
@@ -158,12 +164,13 @@ TEST_P(SessionOnBoth, AnErrorNeverQuotesValues) {
     Insert("private-value");
     for (const auto& fails :
          {std::function<void()>([&] { Insert("private-value"); }), std::function<void()>([&] {
-              Reader(*pool_).Execute(
-                  {"t.cast", "SELECT id FROM no_such_table WHERE id = $1"}, {"private-value"}
-              );
+              Reader(*pool_, Scope::AllTenants())
+                  .Execute(
+                      {"t.cast", "SELECT id FROM no_such_table WHERE id = $1"}, {"private-value"}
+                  );
           }),
           std::function<void()>([&] {
-              Transaction tx(*pool_, Plane::kAccept);
+              Transaction tx(*pool_, Plane::kAccept, Scope::AllTenants());
               tx.Execute(
                   {"t.bad", "INSERT INTO items (id, ratio) VALUES (NULL, $1)"}, {"private-value"}
               );
@@ -183,7 +190,7 @@ TEST_P(SessionOnBoth, ChangeEachRunsManySmallAndLargeRowsInOrder) {
     for (int i = 0; i < 1000; ++i) rows.push_back({std::to_string(i), i, Blob{"x"}});
     for (int i = 1000; i < 1020; ++i)
         rows.push_back({std::to_string(i), i, Blob{std::string(700'000, 'y')}});
-    Transaction tx(*pool_, Plane::kAccept);
+    Transaction tx(*pool_, Plane::kAccept, Scope::AllTenants());
     const Query query = {"t.each", "INSERT INTO items (id, number, body) VALUES ($1, $2, $3)"};
     EXPECT_EQ(tx.ChangeEach(query, rows), 1020);
     EXPECT_EQ(tx.ChangeEach(query, {}), 0);
@@ -198,12 +205,15 @@ TEST_P(SessionOnBoth, ChangeEachRunsManySmallAndLargeRowsInOrder) {
     tx.Commit();
     EXPECT_EQ(CountItems(), 1020);
     EXPECT_EQ(
-        Reader(*pool_).First({"t.n", "SELECT number FROM items WHERE id = '0'"}, {})->Int(0), 3
+        Reader(*pool_, Scope::AllTenants())
+            .First({"t.n", "SELECT number FROM items WHERE id = '0'"}, {})
+            ->Int(0),
+        3
     );
 }
 
 TEST_P(SessionOnBoth, ChangeEachReturningRowsDoesNotBlock) {
-    Transaction tx(*pool_, Plane::kAccept);
+    Transaction tx(*pool_, Plane::kAccept, Scope::AllTenants());
     std::vector<Params> rows;
     for (int i = 0; i < 600; ++i)
         rows.push_back({std::to_string(i), Blob{std::string(50'000, 'b')}});
@@ -217,7 +227,7 @@ TEST_P(SessionOnBoth, ChangeEachReturningRowsDoesNotBlock) {
 }
 
 TEST_P(SessionOnBoth, ANameWithOtherTextIsPreparedAnew) {
-    Transaction tx(*pool_, Plane::kAccept);
+    Transaction tx(*pool_, Plane::kAccept, Scope::AllTenants());
     for (int round = 0; round < 3; ++round) {
         EXPECT_EQ(tx.First({"t.same", "SELECT COUNT(*) FROM items"}, {})->Int(0), 0);
         EXPECT_EQ(tx.First({"t.same", "SELECT COUNT(*) + 1 FROM items"}, {})->Int(0), 1);
@@ -226,20 +236,20 @@ TEST_P(SessionOnBoth, ANameWithOtherTextIsPreparedAnew) {
 }
 
 TEST_P(SessionOnBoth, AReaderCannotWrite) {
-    Reader reader(*pool_);
+    Reader reader(*pool_, Scope::AllTenants());
     EXPECT_EQ(CodeOf([&] { InsertIn(reader, "a"); }), base::ErrorCode::kInternal);
     EXPECT_EQ(CountItems(), 0);
 }
 
 TEST_P(SessionOnBoth, ParametersOutOfOrderAbort) {
     EXPECT_DEATH(
-        Reader(*pool_).Execute(
-            {"t.order", "SELECT id FROM items WHERE number = $2 AND id = $1"}, {"a", 1}
-        ),
+        Reader(*pool_, Scope::AllTenants())
+            .Execute({"t.order", "SELECT id FROM items WHERE number = $2 AND id = $1"}, {"a", 1}),
         "first appear in the order"
     );
     EXPECT_DEATH(
-        Reader(*pool_).Execute({"t.few", "SELECT id FROM items WHERE number = $1"}, {}),
+        Reader(*pool_, Scope::AllTenants())
+            .Execute({"t.few", "SELECT id FROM items WHERE number = $1"}, {}),
         "as many values"
     );
 }

@@ -8,7 +8,7 @@ OPENSEND_ON_BOTH(TransactionOnBoth);
 
 TEST_P(TransactionOnBoth, WithoutCommitNothingStays) {
     {
-        Transaction tx(*pool_, Plane::kAccept);
+        Transaction tx(*pool_, Plane::kAccept, Scope::AllTenants());
         InsertIn(tx, "a");
     }
     EXPECT_EQ(CountItems(), 0);
@@ -19,7 +19,7 @@ TEST_P(TransactionOnBoth, WithoutCommitNothingStays) {
 TEST_P(TransactionOnBoth, APoisonedOneRefusesToGoOnAndToCommit) {
     Insert("a");
     {
-        Transaction tx(*pool_, Plane::kAccept);
+        Transaction tx(*pool_, Plane::kAccept, Scope::AllTenants());
         InsertIn(tx, "b");
         EXPECT_EQ(CodeOf([&] { InsertIn(tx, "a"); }), base::ErrorCode::kConflict);
         EXPECT_EQ(CodeOf([&] { InsertIn(tx, "c"); }), base::ErrorCode::kInternal);
@@ -32,7 +32,7 @@ TEST_P(TransactionOnBoth, APoisonedOneRefusesToGoOnAndToCommit) {
 
 TEST_P(TransactionOnBoth, AStatementThatCannotBePreparedPoisons) {
     {
-        Transaction tx(*pool_, Plane::kAccept);
+        Transaction tx(*pool_, Plane::kAccept, Scope::AllTenants());
         InsertIn(tx, "b");
         EXPECT_EQ(
             CodeOf([&] {
@@ -46,7 +46,7 @@ TEST_P(TransactionOnBoth, AStatementThatCannotBePreparedPoisons) {
 }
 
 TEST_P(TransactionOnBoth, ANulInTextPoisons) {
-    Transaction tx(*pool_, Plane::kAccept);
+    Transaction tx(*pool_, Plane::kAccept, Scope::AllTenants());
     EXPECT_EQ(CodeOf([&] { InsertIn(tx, std::string("\0", 1)); }), base::ErrorCode::kInternal);
     EXPECT_EQ(CodeOf([&] { tx.Commit(); }), base::ErrorCode::kInternal);
 }
@@ -57,27 +57,27 @@ TEST_P(TransactionOnBoth, AFailureWithinManyPoisons) {
     std::vector<Params> rows;
     for (int i = 0; i < 700; ++i) rows.push_back({std::to_string(i), i});
     {
-        Transaction tx(*pool_, Plane::kAccept);
+        Transaction tx(*pool_, Plane::kAccept, Scope::AllTenants());
         EXPECT_EQ(CodeOf([&] { tx.ChangeEach(query, rows); }), base::ErrorCode::kConflict);
         EXPECT_EQ(CodeOf([&] { tx.Commit(); }), base::ErrorCode::kInternal);
     }
     EXPECT_EQ(CountItems(), 1);
     rows[10] = {std::string("\0", 1), 0};
     {
-        Transaction tx(*pool_, Plane::kAccept);
+        Transaction tx(*pool_, Plane::kAccept, Scope::AllTenants());
         EXPECT_EQ(CodeOf([&] { tx.ChangeEach(query, rows); }), base::ErrorCode::kInternal);
         EXPECT_EQ(CodeOf([&] { tx.Commit(); }), base::ErrorCode::kInternal);
     }
     rows.erase(rows.begin() + 300);
     rows.erase(rows.begin() + 10);
-    Transaction tx(*pool_, Plane::kAccept);
+    Transaction tx(*pool_, Plane::kAccept, Scope::AllTenants());
     EXPECT_EQ(tx.ChangeEach(query, rows), 698);
     tx.Commit();
     EXPECT_EQ(CountItems(), 699);
 }
 
 TEST_P(TransactionOnBoth, AReaderSeesNothingBeforeTheCommitAndDoesNotWait) {
-    Transaction tx(*pool_, Plane::kAccept);
+    Transaction tx(*pool_, Plane::kAccept, Scope::AllTenants());
     InsertIn(tx, "a");
     EXPECT_EQ(CountItems(), 0);
     tx.Commit();
@@ -85,7 +85,7 @@ TEST_P(TransactionOnBoth, AReaderSeesNothingBeforeTheCommitAndDoesNotWait) {
 }
 
 TEST_P(TransactionOnBoth, ForeignKeysHold) {
-    Transaction tx(*pool_, Plane::kAccept);
+    Transaction tx(*pool_, Plane::kAccept, Scope::AllTenants());
     tx.Execute({"", "CREATE TABLE parts (id TEXT NOT NULL REFERENCES items (id))"}, {});
     EXPECT_EQ(
         CodeOf([&] {

@@ -49,18 +49,18 @@ protected:
         row.due_at = row.first_due_at = clock_.now;
         accepted.queue.push_back(row);
         const emails::AcceptedEmail* const all[] = {&accepted};
-        db::Transaction tx(*pool_, db::Plane::kAccept);
+        db::Transaction tx(*pool_, db::Plane::kAccept, db::Scope::AllTenants());
         emails::EmailStore::Insert(tx, all, ids_);
         tx.Commit();
     }
 
     void Run(const char* sql, const db::Params& params) {
-        db::Transaction tx(*pool_, db::Plane::kAccept);
+        db::Transaction tx(*pool_, db::Plane::kAccept, db::Scope::AllTenants());
         tx.Execute({"test", sql}, params);
         tx.Commit();
     }
     std::shared_ptr<ClaimedRecipient> Claim(const std::string& owner = "worker") {
-        db::Transaction tx(*pool_, db::Plane::kDeliver);
+        db::Transaction tx(*pool_, db::Plane::kDeliver, db::Scope::AllTenants());
         const auto claimed = ClaimMail(
             tx, queue::Lane::kTransactional, owner, clock_.now, clock_.now + minutes(2), 10
         );
@@ -69,13 +69,13 @@ protected:
     }
     void Apply(Outcome outcome) {
         OutcomeRecorder recorder(ids_, clock_);
-        db::Transaction tx(*pool_, db::Plane::kDeliver);
+        db::Transaction tx(*pool_, db::Plane::kDeliver, db::Scope::AllTenants());
         Outcome* const all[] = {&outcome};
         recorder.Apply(tx, all);
         tx.Commit();
     }
     std::string Text(const char* sql) {
-        db::Reader reader(*pool_, db::Plane::kDeliver);
+        db::Reader reader(*pool_, db::Scope::AllTenants(), db::Plane::kDeliver);
         const auto row = reader.First({"test", sql}, {});
         return row ? row->Text(0) : "nothing";
     }
@@ -83,7 +83,7 @@ protected:
     std::string Message() { return Text("SELECT status FROM emails"); }
     std::string LastEvent() { return Text("SELECT type FROM events ORDER BY id DESC LIMIT 1"); }
     int64_t Waiting() {
-        db::Reader reader(*pool_, db::Plane::kDeliver);
+        db::Reader reader(*pool_, db::Scope::AllTenants(), db::Plane::kDeliver);
         return queue::QueueStore::CountAll(reader);
     }
     static model::DeliveryOutcome Result(ResultClass result) {
@@ -147,7 +147,7 @@ TEST_P(OutcomeRecorderTest, AResultOfALostLeaseChangesNothing) {
     const auto first = Claim("first");
     clock_.now = clock_.now + minutes(3);
     {
-        db::Transaction tx(*pool_, db::Plane::kDeliver);
+        db::Transaction tx(*pool_, db::Plane::kDeliver, db::Scope::AllTenants());
         queue::QueueStore::Reclaim(tx, queue::QueueStore::Expired(tx, clock_.now, "", 10), "ready");
         tx.Commit();
     }
