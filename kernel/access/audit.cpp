@@ -162,4 +162,24 @@ std::optional<AuditBreak> VerifyAudit(
     return std::nullopt;
 }
 
+void ExportAudit(
+    db::Session& reader,
+    const model::TenantId& tenant,
+    const std::function<void(const std::string& line)>& out
+) {
+    int64_t last = 0;
+    for (bool more = true; more;) {
+        const db::Rows rows = reader.Execute(kReadChain, {tenant, last, kVerifyPage});
+        more = rows.size() == static_cast<size_t>(kVerifyPage);
+        for (const db::Row& row : rows) {
+            last = row.Int(0);
+            const std::string& entry = row.Text(1);
+            out(base::Cat(
+                std::string_view(entry).substr(0, entry.size() - 1), ",\"prev_hash\":\"",
+                row.Text(2), "\",\"hash\":\"", row.Text(3), "\"}"
+            ));
+        }
+    }
+}
+
 }  // namespace opensend::access

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -59,6 +60,13 @@ struct AuditBreak {
 /// Recomputes the chain of one tenant (AUD-04). nullopt: intact. `entries` gets their number.
 std::optional<AuditBreak> VerifyAudit(
     db::Session& reader, const model::TenantId& tenant, int64_t* entries
+);
+
+/// Every entry of a tenant in order, as one JSON object each, with its hashes.
+void ExportAudit(
+    db::Session& reader,
+    const model::TenantId& tenant,
+    const std::function<void(const std::string& line)>& out
 );
 
 }  // namespace opensend::access

@@ -37,7 +37,10 @@ using Run = std::function<int()>;
 void AddServerCommands(
     CLI::App& app, Global& global, Run& run
 );  // serve migrate init config version secrets doc
-void AddKeyCommands(CLI::App& app, Global& global, Run& run);     // keys orgs
+void AddKeyCommands(CLI::App& app, Global& global, Run& run);     // keys
+void AddOrgCommands(CLI::App& app, Global& global, Run& run);     // orgs
+void AddUserCommands(CLI::App& app, Global& global, Run& run);    // users members
+void AddAuditCommands(CLI::App& app, Global& global, Run& run);   // audit
 void AddDomainCommands(CLI::App& app, Global& global, Run& run);  // domains
 void AddPluginCommands(CLI::App& app, Global& global, Run& run);  // plugins
 void AddMailCommands(CLI::App& app, Global& global, Run& run);    // send explain health

@@ -59,6 +59,9 @@ int Main(int argc, char** argv) {
     Run run;
     AddServerCommands(app, global, run);
     AddKeyCommands(app, global, run);
+    AddOrgCommands(app, global, run);
+    AddUserCommands(app, global, run);
+    AddAuditCommands(app, global, run);
     AddDomainCommands(app, global, run);
     AddPluginCommands(app, global, run);
     AddMailCommands(app, global, run);

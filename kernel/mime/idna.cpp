@@ -84,15 +84,22 @@ std::string ToULabel(std::string_view domain) {
     return status == IDN2_OK && raw != nullptr ? std::string(raw) : input;
 }
 
-std::string ToNfc(std::string_view text) {
+namespace {
+
+std::string Normalized(uninorm_t form, std::string_view text) {
     if (base::IsAscii(text)) return std::string(text);
     size_t length = 0;
     const std::unique_ptr<uint8_t, FreeMemory> normalized(u8_normalize(
-        UNINORM_NFC, reinterpret_cast<const uint8_t*>(text.data()), text.size(), nullptr, &length
+        form, reinterpret_cast<const uint8_t*>(text.data()), text.size(), nullptr, &length
     ));
     if (normalized == nullptr) return std::string(text);
     return {reinterpret_cast<const char*>(normalized.get()), length};
 }
+
+}  // namespace
+
+std::string ToNfc(std::string_view text) { return Normalized(UNINORM_NFC, text); }
+std::string ToNfkc(std::string_view text) { return Normalized(UNINORM_NFKC, text); }
 
 bool IsPublicSuffix(std::string_view a_label) {
     const psl_ctx_t* list = psl_builtin();

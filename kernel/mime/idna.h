@@ -14,6 +14,8 @@ std::optional<std::string> ToALabel(std::string_view domain);
 std::string ToULabel(std::string_view domain);
 /// Unicode NFC of valid UTF-8.
 std::string ToNfc(std::string_view text);
+/// Unicode NFKC, where look-alikes of one letter are one.
+std::string ToNfkc(std::string_view text);
 /// True for an effective top-level domain of the built-in list (com, co.uk, …).
 bool IsPublicSuffix(std::string_view a_label);
 /// "acme.dev" for "mail.acme.dev": public suffix plus one label.

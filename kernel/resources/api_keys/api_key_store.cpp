@@ -41,6 +41,8 @@ constexpr db::Query kLimitPresent{"api_keys.limit_present", R"sql(
      WHERE org_id = $2 AND key_id = $3 AND revoked_at IS NULL)sql"};
 constexpr db::Query kSetPreview{"api_keys.set_preview", R"sql(
     UPDATE api_keys SET token_preview = $1 WHERE org_id = $2 AND id = $3)sql"};
+constexpr db::Query kFindByRef{
+    "api_keys.find_by_ref", "SELECT org_id, key_id FROM api_credentials WHERE ref = $1"};
 constexpr db::Query kCountKeys{
     "api_keys.count", "SELECT COUNT(*) FROM api_keys WHERE org_id = $1 AND revoked_at IS NULL"};
 
@@ -134,6 +136,14 @@ bool ApiKeyStore::Revoke(
     const bool was_live = tx.Change(kRevokeKey, {now, tenant, id}) == 1;
     tx.Change(kRevokeCredentials, {now, tenant, id});
     return was_live;
+}
+
+std::optional<std::pair<model::TenantId, model::ApiKeyId>> ApiKeyStore::FindByRef(
+    db::Session& session, const std::string& ref
+) {
+    const auto row = session.First(kFindByRef, {ref});
+    if (!row) return std::nullopt;
+    return std::pair(row->Id<model::TenantId>(0), row->Id<model::ApiKeyId>(1));
 }
 
 int64_t ApiKeyStore::Count(db::Session& session, const model::TenantId& tenant) {

@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "kernel/db/page.h"
@@ -64,6 +65,10 @@ public:
     /// True when it was live. Effective for requests that start a second later on every node.
     static bool Revoke(
         db::Session& tx, const model::TenantId& tenant, const model::ApiKeyId& id, base::Time now
+    );
+    /// Whose key has this reference; over all tenants, for operators.
+    static std::optional<std::pair<model::TenantId, model::ApiKeyId>> FindByRef(
+        db::Session& session, const std::string& ref
     );
     static int64_t Count(db::Session& session, const model::TenantId& tenant);
 };
