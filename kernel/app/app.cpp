@@ -37,25 +37,6 @@ access::RateGate::OnFailure OnFailure(const runtime::Config& config) {
     return access::RateGate::OnFailure::kLocal;
 }
 
-std::map<std::string, access::BucketNumbers, std::less<>> BucketTable(const runtime::Config& config
-) {
-    std::map<std::string, access::BucketNumbers, std::less<>> table;
-    for (const std::string_view name : kRequestBuckets) {
-        const auto numbers = config.RateBucket(name);
-        table[std::string(name)] = {
-            std::max<uint64_t>(1, numbers.period_us / numbers.count), numbers.burst};
-    }
-    return table;
-}
-
-std::vector<base::Cidr> Cidrs(const std::vector<std::string>& texts) {
-    std::vector<base::Cidr> out;
-    for (const std::string& text : texts) {
-        if (const auto cidr = base::ParseCidr(text)) out.push_back(*cidr);
-    }
-    return out;
-}
-
 /// Host part of an application URL.
 std::string HostOf(const std::string& url) {
     const size_t start = url.find("://");
@@ -71,18 +52,6 @@ delivery::DeliveryPolicy PolicyOf(const runtime::Config& config) {
     if (unknown == "hold") policy.unknown = delivery::DeliveryPolicy::Unknown::kHold;
     if (unknown == "assume_sent") policy.unknown = delivery::DeliveryPolicy::Unknown::kAssumeSent;
     return policy;
-}
-
-std::vector<delivery::RouteGroup> RouteGroups(const runtime::Config& config) {
-    std::vector<delivery::RouteGroup> groups;
-    for (const auto& spec : config.Groups()) {
-        delivery::RouteGroup group{spec.name, {}, spec.domains, spec.streams, spec.orgs};
-        for (const auto& member : spec.members) {
-            group.members.push_back({member.transport, member.weight, member.priority});
-        }
-        groups.push_back(std::move(group));
-    }
-    return groups;
 }
 
 void LogPlugin(
@@ -104,9 +73,41 @@ void LogPlugin(
 
 }  // namespace
 
+std::map<std::string, access::BucketNumbers, std::less<>> RateNumbersOf(
+    const runtime::Config& config
+) {
+    std::map<std::string, access::BucketNumbers, std::less<>> table;
+    for (const std::string_view name : kRequestBuckets) {
+        const auto numbers = config.RateBucket(name);
+        table[std::string(name)] = {
+            std::max<uint64_t>(1, numbers.period_us / numbers.count), numbers.burst};
+    }
+    return table;
+}
+
+std::vector<base::Cidr> CidrsOf(const std::vector<std::string>& texts) {
+    std::vector<base::Cidr> out;
+    for (const std::string& text : texts) {
+        if (const auto cidr = base::ParseCidr(text)) out.push_back(*cidr);
+    }
+    return out;
+}
+
+std::vector<delivery::RouteGroup> RouteGroupsOf(const runtime::Config& config) {
+    std::vector<delivery::RouteGroup> groups;
+    for (const auto& spec : config.Groups()) {
+        delivery::RouteGroup group{spec.name, {}, spec.domains, spec.streams, spec.orgs};
+        for (const auto& member : spec.members) {
+            group.members.push_back({member.transport, member.weight, member.priority});
+        }
+        groups.push_back(std::move(group));
+    }
+    return groups;
+}
+
 egress::Rules EgressRulesOf(const runtime::Config& config) {
     egress::Rules rules;
-    rules.allow = Cidrs(config.List("egress.allow_cidrs"));
+    rules.allow = CidrsOf(config.List("egress.allow_cidrs"));
     rules.ports.clear();
     for (const std::string& port : config.List("egress.ports")) {
         rules.ports.push_back(static_cast<int>(base::ParseInt(port).value_or(0)));
@@ -136,6 +137,12 @@ plugin::HostConfig PluginHostConfig(const runtime::Config& config) {
         plugin.sha256 = value("sha256");
         plugin.required = value("required") == "true";
         plugin.config_json = config.PluginConfigJson(name);
+        plugin.isolation = value("isolation");
+        if (const auto grants = config.Below(base::Cat(prefix, "grants.")); !grants.empty()) {
+            auto parsed = plugin::ParseGrants(grants);
+            plugin.grants = parsed.ok() ? std::move(*parsed) : plugin::Grants{};
+            if (!parsed.ok()) plugin.refused = parsed.error();
+        }
         out.plugins.push_back(std::move(plugin));
     }
     for (const auto& spec : config.Transports()) {
@@ -143,12 +150,21 @@ plugin::HostConfig PluginHostConfig(const runtime::Config& config) {
     }
     out.auth_backends = config.List("auth.backends");
     out.ratelimit_backend = config.Text("ratelimit.backend");
+    // A copy: instances ask the configuration that they were made from.
+    const auto kept = std::make_shared<const runtime::Config>(config);
+    out.secret = [kept](std::string_view reference) { return kept->ResolveSecret(reference); };
     return out;
 }
 
-App::App(const runtime::Config& config, const std::set<std::string>& roles, bool migrate)
+App::App(
+    const runtime::Config& config,
+    const std::set<std::string>& roles,
+    bool migrate,
+    ReadConfig read_config
+)
     : config_(config),
       roles_(roles),
+      read_config_(std::move(read_config)),
       lock_(LockDatabase(config)),
       storage_(
           config,
@@ -176,6 +192,12 @@ App::App(const runtime::Config& config, const std::set<std::string>& roles, bool
     deps.credentials = &keys_;
     deps.secret = [&config](std::string_view reference) { return config.ResolveSecret(reference); };
     deps.log = LogPlugin;
+    plugin_kv_ = std::make_unique<plugin_kv::DbKvStore>(*storage_.pool, storage_.clock);
+    deps.kv = plugin_kv_.get();
+    deps.http = http_client_.get();
+    deps.guard = guard_.get();
+    deps.resolve = [this](const std::string& host) { return resolver_->ResolveAll(host); };
+    deps.breakers = &breakers_;
     plugins_ = std::make_unique<plugin::Host>(PluginHostConfig(config), deps);
     for (const auto& status : plugins_->plugins()) {
         runtime::SetGauge("opensend_plugin_up", {status.name}, status.up ? 1 : 0);
@@ -195,6 +217,12 @@ App::App(const runtime::Config& config, const std::set<std::string>& roles, bool
     }
     monitor_ =
         std::make_unique<health::HealthMonitor>(*storage_.pool, [this] { return MoreChecks(); });
+    access_ =
+        std::make_unique<access::AccessControl>(plugins_->authenticator(), keys_, storage_.clock);
+    rates_ = std::make_unique<access::RateGate>(
+        plugins_->limiter(), plugins_->local_limiter(), RateNumbersOf(config_), OnFailure(config_)
+    );
+    health_api_ = std::make_unique<health::HealthApi>(*monitor_);
     if (roles_.contains("worker")) StartWorkers();
     if (roles_.contains("api")) StartApi();
     housekeeping_ =
@@ -206,6 +234,9 @@ App::App(const runtime::Config& config, const std::set<std::string>& roles, bool
                 tx.Commit();
             }
         });
+    for (const std::string& role : roles_) runtime::SetGauge("opensend_up_roles", {role}, 1);
+    AddReloads();
+    StartAdmin();
 }
 
 App::~App() {
@@ -236,7 +267,7 @@ void App::StartWorkers() {
     sequencer_ = std::make_unique<sequencer::Sequencer>(
         *storage_.pool, storage_.ids, storage_.clock, [this] { webhook_sender_->Wake(); }
     );
-    routes_ = std::make_unique<delivery::RoutePlanner>(RouteGroups(config_));
+    routes_ = std::make_unique<delivery::RoutePlanner>(RouteGroupsOf(config_), &breakers_, "transport.");
     builder_ = std::make_unique<delivery::MailBuilder>(delivery::MailBuilder::Deps{
         *storage_.pool, *blobs_, storage_.keyring, *guard_, *http_client_, storage_.clock});
     dispatcher_ = std::make_unique<delivery::Dispatcher>(
@@ -253,11 +284,6 @@ void App::StartWorkers() {
 }
 
 void App::StartApi() {
-    access_ =
-        std::make_unique<access::AccessControl>(plugins_->authenticator(), keys_, storage_.clock);
-    rates_ = std::make_unique<access::RateGate>(
-        plugins_->limiter(), plugins_->local_limiter(), BucketTable(config_), OnFailure(config_)
-    );
     acceptor_ = std::make_unique<emails::Acceptor>(
         *storage_.pool, senders_, idempotency_, *blobs_, storage_.ids, storage_.clock,
         [this] {
@@ -294,7 +320,6 @@ void App::StartApi() {
         emails::EmailsApi::Options{
             config_.strict(), static_cast<size_t>(config_.Int("send.max_attachment_b64_bytes"))}
     );
-    health_api_ = std::make_unique<health::HealthApi>(*monitor_);
     // The mount list: one line per resource.
     emails_api_->Mount(router_);
     domains_api_->Mount(router_);
@@ -302,7 +327,7 @@ void App::StartApi() {
     webhooks_api_->Mount(router_);
     health_api_->Mount(router_);
 
-    const auto trusted = Cidrs(config_.List("net.trusted_proxies"));
+    const auto trusted = CidrsOf(config_.List("net.trusted_proxies"));
     filters_ = std::make_unique<api::Filters>(
         router_, *access_, *rates_, storage_.ids, storage_.clock,
         api::Filters::Options{
@@ -334,6 +359,7 @@ uint16_t App::api_port() const { return server_ ? server_->port() : 0; }
 void App::Drain(std::chrono::milliseconds grace) {
     if (monitor_) monitor_->SetDraining();
     if (server_) server_->Stop(grace);
+    control_.reset();
 }
 
 std::vector<health::Check> App::MoreChecks() const {

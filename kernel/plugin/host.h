@@ -34,6 +34,8 @@ struct PluginConfig {
     /// plugins.<name>.grants.*; nullopt: a shipped plugin gets what its manifest asks for, another
     /// one nothing.
     std::optional<Grants> grants{};
+    /// What is wrong with the block itself: then the plugin is not loaded.
+    std::optional<Problem> refused{};
 };
 
 /// One transport.<n> block. `config_json` holds secrets as {"$secret":"<ref>"} only.

@@ -93,6 +93,7 @@ std::unique_ptr<RegistryEntry> Registry::Replace(
 }
 
 Checked<bool> Registry::LoadEntry(RegistryEntry& entry, const RegistryEntry* replaces) const {
+    if (entry.config.refused) return base::Failure{*entry.config.refused};
     for (const auto& other : entries_) {
         if (other.get() != replaces && other->config.name == entry.config.name)
             return Refuse("name", "a name of its own", "a plugin of that name");

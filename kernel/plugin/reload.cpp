@@ -180,6 +180,8 @@ void Host::State::Commit(std::vector<Step>& steps, std::vector<std::unique_ptr<A
 
 ReloadLine Host::State::ReloadPlugin(const HostConfig& next, const PluginConfig& plugin) {
     RegistryEntry* const current = registry.Entry(plugin.name);
+    if (plugin.refused && current != nullptr)
+        return {plugin.name, "kept", Describe(plugin.name, *plugin.refused)};
     const std::string file = plugin.file.empty() ? plugin.name + ".so" : plugin.file;
     const std::string path = file.front() == '/' ? file : base::Cat(next.dir, "/", file);
     const bool is_new_code = current == nullptr || !current->up || current->path != path ||

@@ -89,6 +89,11 @@ bool TokenTable::Revoke(osp_token token) {
     return Close(token, true) != nullptr;
 }
 
+void TokenTable::Settle(osp_token token) {
+    base::MutexLock lock(mutex_);
+    Close(token, false);
+}
+
 void TokenTable::RevokeAll() {
     std::vector<std::shared_ptr<Waiter>> waiters;
     {

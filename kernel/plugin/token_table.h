@@ -62,6 +62,8 @@ public:
     uint64_t stale_count() const { return stale_.load(); }
     /// The host answers itself. False: the plugin has answered, or is doing so right now.
     bool Revoke(osp_token token);
+    /// The plugin has answered by another way: one more completion would be the second.
+    void Settle(osp_token token);
     /// Takes every open token back and tells the waiters.
     void RevokeAll();
     bool IsOpen(osp_token token) const;

@@ -126,7 +126,7 @@ model::RateVerdict PluginLimiter::Acquire(std::span<const model::RateBucket> buc
             overdue_.With([&](auto& list) { list.push_back(loan); });
         }
     } else {
-        instance_->tokens().Revoke(token);
+        instance_->tokens().Settle(token);
     }
     breaker.Report(answered ? model::ResultClass::kOk : model::ResultClass::kTemp, now);
     if (!answered) {
