@@ -73,6 +73,9 @@ std::optional<AuthResult> FromPlugin(const osp_auth_result& result) {
     return out;
 }
 
+}  // namespace
+
+/// Who asked, until the answer is there.
 class AuthWaiter final : public Waiter {
 public:
     bool Accept(osp_token, const osp_completion& completion) override {
@@ -115,8 +118,6 @@ private:
     bool done_ OPENSEND_GUARDED_BY(mutex_) = false;
     std::optional<AuthResult> answer_ OPENSEND_GUARDED_BY(mutex_);
 };
-
-}  // namespace
 
 AuthBackend::AuthBackend(
     std::unique_ptr<Instance> instance, osp_auth_v1 table, std::chrono::milliseconds timeout

@@ -21,12 +21,6 @@ constexpr std::string_view kChanged = "the plugin changed the message";
 
 osp_str StrOfView(std::string_view text) { return {text.data(), text.size()}; }
 
-/// What became of one blocking call.
-struct CallFate {
-    enum State { kRunning = 1, kLost, kReturned };
-    std::atomic<int> state{kRunning};
-};
-
 model::DeliveryResult SameForAll(
     const model::OutgoingMessage& message, ResultClass result, std::string diagnostic
 ) {
@@ -37,6 +31,12 @@ model::DeliveryResult SameForAll(
 }
 
 }  // namespace
+
+/// What became of one blocking call.
+struct CallFate {
+    enum State { kRunning = 1, kLost, kReturned };
+    std::atomic<int> state{kRunning};
+};
 
 struct PluginTransport::Core {
     Core(Timers& timers, std::chrono::milliseconds timeout)
