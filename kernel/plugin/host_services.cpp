@@ -15,7 +15,7 @@ namespace {
 
 constexpr size_t kMaxLogText = 4096, kMaxLogField = 1024;
 constexpr uint32_t kMaxLogFields = 32, kMaxLabels = 8;
-constexpr size_t kMaxMetrics = 64;
+constexpr size_t kMaxMetrics = 64, kMaxTimers = 1024;
 constexpr auto kStrandPatience = std::chrono::seconds(1);
 
 std::string TextOf(osp_str text, size_t max) {
@@ -126,6 +126,7 @@ struct ServiceTables {
         uint64_t id = 0;
         Shielded([&]() -> osp_status {
             HostServices& self = Of(host);
+            if (self.PluginTimers().size() >= kMaxTimers) return OSP_E_TOOBIG;
             id = self.PluginTimers().Arm(
                 {static_cast<int64_t>(at)}, std::chrono::nanoseconds(period_ns),
                 [&self, fire, ctx](uint64_t timer) {

@@ -103,10 +103,19 @@ void Vitals::Took(std::string_view fn, std::chrono::nanoseconds time, bool on_st
     runtime::Observe("opensend_plugin_instance_seconds", {instance_, fn}, seconds);
     if (!on_strand || time <= kStrandLimit) return;
     ++counters_->slow;
-    if (time <= kStrandPatienceLimit || needs_pool_.exchange(true)) return;
+    if (time > kStrandPatienceLimit) MoveToPool(fn);
+}
+
+void Vitals::WaitedInVain(std::string_view fn) {
+    ++counters_->slow;
+    MoveToPool(fn);
+}
+
+void Vitals::MoveToPool(std::string_view fn) {
+    if (needs_pool_.exchange(true)) return;
     OPENSEND_LOG(
         kWarn, "plugin.blocks", "a plugin blocks where it may not; its calls move to threads apart",
-        kv("instance", instance_), kv("fn", fn), kv("seconds", seconds)
+        kv("instance", instance_), kv("fn", fn)
     );
 }
 

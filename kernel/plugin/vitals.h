@@ -55,6 +55,8 @@ public:
     /// The call `fn` took so long; `on_strand`: apart from the time inside the host it should not
     /// have.
     void Took(std::string_view fn, std::chrono::nanoseconds time, bool on_strand);
+    /// A call waited for the strand until its deadline: what runs there does not end.
+    void WaitedInVain(std::string_view fn);
     /// A call on the strand lasted more than 100 ms: callers no longer lend it their thread.
     bool needs_pool() const { return needs_pool_.load(std::memory_order_relaxed); }
 
@@ -69,6 +71,7 @@ public:
 
 private:
     void End(InstanceState state, std::string why);
+    void MoveToPool(std::string_view fn);
 
     const std::string instance_, plugin_;
     const std::shared_ptr<PluginCounters> counters_;
@@ -105,7 +108,10 @@ template <class F>
 bool RunOnStrand(
     Strand& strand, Vitals& vitals, base::MonoTime deadline, const char* fn, F&& call
 ) {
-    if (!strand.Enter(deadline)) return false;
+    if (!strand.Enter(deadline)) {
+        vitals.WaitedInVain(fn);
+        return false;
+    }
     const auto before = std::chrono::steady_clock::now() - HostTime::Sum();
     const base::ScopeExit leave([&] {
         strand.Leave();
