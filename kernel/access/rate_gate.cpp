@@ -41,11 +41,20 @@ RateGate::RateGate(
     std::map<std::string, BucketNumbers, std::less<>> numbers,
     OnFailure on_failure
 )
-    : backend_(backend), local_(local), numbers_(std::move(numbers)), on_failure_(on_failure) {}
+    : backend_(backend),
+      local_(local),
+      numbers_(std::make_shared<const Numbers>(std::move(numbers))),
+      on_failure_(on_failure) {}
+
+void RateGate::SetNumbers(std::map<std::string, BucketNumbers, std::less<>> numbers) {
+    auto next = std::make_shared<const Numbers>(std::move(numbers));
+    numbers_.With([&](auto& current) { current = std::move(next); });
+}
 
 RateGate::Named RateGate::Make(std::string_view bucket, std::string key, uint32_t cost) const {
-    const auto found = numbers_.find(bucket);
-    OPENSEND_CHECK(found != numbers_.end(), "every bucket has numbers");
+    const auto numbers = numbers_.With([](const auto& current) { return current; });
+    const auto found = numbers->find(bucket);
+    OPENSEND_CHECK(found != numbers->end(), "every bucket has numbers");
     Named named{bucket, {}};
     named.entry.key = std::move(key);
     named.entry.emission_us = found->second.emission_us;

@@ -2,12 +2,14 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "kernel/base/cidr.h"
+#include "kernel/base/guarded.h"
 #include "kernel/http/message.h"
 #include "kernel/model/ids.h"
 #include "kernel/model/principal.h"
@@ -42,6 +44,9 @@ public:
         OnFailure on_failure
     );
 
+    /// Other numbers from now on; every bucket is there. Any thread.
+    void SetNumbers(std::map<std::string, BucketNumbers, std::less<>> numbers);
+
     /// addr.anon of a public route. Each throws 429 rate_limit_exceeded and fills `headers`.
     void ChargeAnonymous(const base::IpAddress& client, RateHeaders& headers);
     /// org.api, key.api, and key.admin when `admin`.
@@ -65,7 +70,8 @@ private:
 
     model::RateLimiter* backend_;
     model::RateLimiter* local_;
-    std::map<std::string, BucketNumbers, std::less<>> numbers_;
+    using Numbers = std::map<std::string, BucketNumbers, std::less<>>;
+    base::Guarded<std::shared_ptr<const Numbers>> numbers_;
     OnFailure on_failure_;
 };
 

@@ -124,7 +124,15 @@ Filters::Filters(
       ids_(ids),
       random_(random),
       clock_(clock),
-      options_(std::move(options)) {}
+      options_(std::move(options)),
+      trusted_proxies_(
+          std::make_shared<const std::vector<base::Cidr>>(options_.trusted_proxies)
+      ) {}
+
+void Filters::SetTrustedProxies(std::vector<base::Cidr> proxies) {
+    auto next = std::make_shared<const std::vector<base::Cidr>>(std::move(proxies));
+    trusted_proxies_.With([&](auto& current) { current = std::move(next); });
+}
 
 http::HeadVerdict Filters::OnHead(const http::Request& head) const {
     http::HeadVerdict verdict;
@@ -188,8 +196,8 @@ void Filters::OnRequest(http::Request&& request, http::Reply reply) const {
     facts.traceparent = std::move(trace.traceparent);
     facts.correlation_id = std::move(trace.correlation_id);
     facts.started = clock_.Mono();
-    call.client =
-        http::ClientAddress(call.request.peer, call.request.headers, options_.trusted_proxies);
+    const auto proxies = trusted_proxies_.With([](const auto& current) { return current; });
+    call.client = http::ClientAddress(call.request.peer, call.request.headers, *proxies);
     call.reply = [this, known = call.facts, reply = std::move(reply)](http::Response response) {
         reply(Finish(*known, std::move(response)));
     };

@@ -9,6 +9,7 @@
 #include "kernel/access/rate_gate.h"
 #include "kernel/api/router.h"
 #include "kernel/base/cidr.h"
+#include "kernel/base/guarded.h"
 #include "kernel/base/uuid.h"
 #include "kernel/http/server.h"
 
@@ -36,6 +37,9 @@ public:
         Options options
     );
 
+    /// Other trusted proxies from now on. Any thread.
+    void SetTrustedProxies(std::vector<base::Cidr> proxies);
+
     /// For http::Server: refuses early what the head alone decides, and gives the body limit.
     http::HeadVerdict OnHead(const http::Request& head) const;
     void OnRequest(http::Request&& request, http::Reply reply) const;
@@ -54,6 +58,7 @@ private:
     base::Random& random_;
     const base::Clock& clock_;
     Options options_;
+    base::Guarded<std::shared_ptr<const std::vector<base::Cidr>>> trusted_proxies_;
 };
 
 /// The headers of PROC-16 on an answer.

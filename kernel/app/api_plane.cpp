@@ -10,27 +10,6 @@
 namespace opensend::app {
 namespace {
 
-constexpr std::string_view kRequestBuckets[] = {"org.api",   "key.api",   "org.send",
-                                                "key.admin", "addr.anon", "addr.authfail"};
-
-access::RateGate::OnFailure OnFailure(const runtime::Config& config) {
-    const std::string policy = config.Text("ratelimit.on_store_failure");
-    if (policy == "open") return access::RateGate::OnFailure::kOpen;
-    if (policy == "closed") return access::RateGate::OnFailure::kClosed;
-    return access::RateGate::OnFailure::kLocal;
-}
-
-std::map<std::string, access::BucketNumbers, std::less<>> BucketTable(const runtime::Config& config
-) {
-    std::map<std::string, access::BucketNumbers, std::less<>> table;
-    for (const std::string_view name : kRequestBuckets) {
-        const auto numbers = config.RateBucket(name);
-        table[std::string(name)] = {
-            std::max<uint64_t>(1, numbers.period_us / numbers.count), numbers.burst};
-    }
-    return table;
-}
-
 /// Host part of an application URL.
 std::string HostOf(const std::string& url) {
     const size_t start = url.find("://");
@@ -63,14 +42,7 @@ logs::RequestLogger::Capture CaptureOf(const runtime::Config& config) {
 
 }  // namespace
 
-ApiPlane::ApiPlane(Shared& shared, health::HealthMonitor& monitor, Wakes wakes)
-    : access_(shared.plugins->authenticator(), shared.keys, shared.storage.clock),
-      rates_(
-          shared.plugins->limiter(),
-          shared.plugins->local_limiter(),
-          BucketTable(shared.config),
-          OnFailure(shared.config)
-      ) {
+ApiPlane::ApiPlane(Shared& shared, health::HealthApi& health, Wakes wakes) {
     acceptor_ = std::make_unique<emails::Acceptor>(
         *shared.storage.pool, shared.senders, shared.idempotency, *shared.blobs, shared.storage.ids,
         shared.storage.clock, std::move(wakes.delivery), emails::Acceptor::Options{}
@@ -85,7 +57,7 @@ ApiPlane::ApiPlane(Shared& shared, health::HealthMonitor& monitor, Wakes wakes)
         shared.storage.ids, shared.storage.random
     );
     emails_api_ = std::make_unique<emails::EmailsApi>(
-        *shared.storage.pool, *acceptor_, shared.idempotency, rates_, *shared.blobs,
+        *shared.storage.pool, *acceptor_, shared.idempotency, *shared.rates, *shared.blobs,
         emails::EmailsApi::Options{
             shared.config.strict(),
             static_cast<size_t>(shared.config.Int("send.max_attachment_b64_bytes"))}
@@ -93,8 +65,7 @@ ApiPlane::ApiPlane(Shared& shared, health::HealthMonitor& monitor, Wakes wakes)
     logs_api_ = std::make_unique<logs::LogsApi>(*shared.storage.pool);
     request_logger_ =
         std::make_unique<logs::RequestLogger>(*shared.storage.pool, CaptureOf(shared.config));
-    health_api_ = std::make_unique<health::HealthApi>(monitor);
-    Mount();
+    Mount(health);
     Listen(shared);
 }
 
@@ -120,20 +91,27 @@ void ApiPlane::MakeDomains(Shared& shared) {
     );
 }
 
-void ApiPlane::Mount() {
+std::optional<std::string> ApiPlane::ReloadCertificate() {
+    if (!identity_) return std::nullopt;
+    const auto loaded = identity_->Reload();
+    return loaded.ok() ? std::nullopt : std::optional(loaded.error());
+}
+
+void ApiPlane::Mount(health::HealthApi& health) {
     // The mount list: one line per resource.
     emails_api_->Mount(router_);
     domains_api_->Mount(router_);
     api_keys_api_->Mount(router_);
     webhooks_api_->Mount(router_);
     logs_api_->Mount(router_);
-    health_api_->Mount(router_);
+    health.Mount(router_);
 }
 
 void ApiPlane::Listen(Shared& shared) {
-    const auto trusted = Cidrs(shared.config.List("net.trusted_proxies"));
+    const auto trusted = CidrsOf(shared.config.List("net.trusted_proxies"));
     filters_ = std::make_unique<api::Filters>(
-        router_, access_, rates_, shared.storage.ids, shared.storage.random, shared.storage.clock,
+        router_, *shared.access, *shared.rates, shared.storage.ids, shared.storage.random,
+        shared.storage.clock,
         api::Filters::Options{
             .listener = "api",
             .trusted_proxies = trusted,

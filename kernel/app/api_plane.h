@@ -3,8 +3,6 @@
 #include <functional>
 #include <memory>
 
-#include "kernel/access/access_control.h"
-#include "kernel/access/rate_gate.h"
 #include "kernel/api/filters.h"
 #include "kernel/api/router.h"
 #include "kernel/app/shared.h"
@@ -28,17 +26,20 @@ struct Wakes {
 class ApiPlane {
 public:
     /// Binds the port; ready on return. Throws base::Error.
-    ApiPlane(Shared& shared, health::HealthMonitor& monitor, Wakes wakes);
+    ApiPlane(Shared& shared, health::HealthApi& health, Wakes wakes);
     uint16_t port() const { return server_->port(); }
+    void SetTrustedProxies(std::vector<base::Cidr> proxies) {
+        filters_->SetTrustedProxies(std::move(proxies));
+    }
+    /// Reads the certificate files again; why not, when they cannot be used.
+    std::optional<std::string> ReloadCertificate();
     void Stop(std::chrono::milliseconds grace) { server_->Stop(grace); }
 
 private:
     void MakeDomains(Shared& shared);
-    void Mount();
+    void Mount(health::HealthApi& health);
     void Listen(Shared& shared);
 
-    access::AccessControl access_;
-    access::RateGate rates_;
     std::unique_ptr<emails::Acceptor> acceptor_;
     std::unique_ptr<domains::DomainFactory> domain_factory_;
     std::unique_ptr<domains::DomainsApi> domains_api_;
@@ -47,7 +48,6 @@ private:
     std::unique_ptr<emails::EmailsApi> emails_api_;
     std::unique_ptr<logs::RequestLogger> request_logger_;
     std::unique_ptr<logs::LogsApi> logs_api_;
-    std::unique_ptr<health::HealthApi> health_api_;
     api::Router router_;
     std::unique_ptr<api::Filters> filters_;
     std::unique_ptr<tls::Identity> identity_;

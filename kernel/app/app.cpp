@@ -8,6 +8,7 @@
 #include "kernel/db/transaction.h"
 #include "kernel/resources/logs/request_log_store.h"
 #include "kernel/runtime/log.h"
+#include "kernel/runtime/metrics.h"
 
 namespace opensend::app {
 namespace {
@@ -25,8 +26,14 @@ std::optional<ProcessLock> LockDatabase(const runtime::Config& config) {
 
 }  // namespace
 
-App::App(const runtime::Config& config, const std::set<std::string>& roles, bool migrate)
-    : lock_(LockDatabase(config)),
+App::App(
+    const runtime::Config& config,
+    const std::set<std::string>& roles,
+    bool migrate,
+    ReadConfig read_config
+)
+    : read_config_(std::move(read_config)),
+      lock_(LockDatabase(config)),
       shared_(
           config,
           migrate || !config.strict() ? Storage::Migrations::kApply : Storage::Migrations::kRequire
@@ -34,6 +41,7 @@ App::App(const runtime::Config& config, const std::set<std::string>& roles, bool
     monitor_ = std::make_unique<health::HealthMonitor>(*shared_.storage.pool, [this] {
         return MoreChecks();
     });
+    health_api_ = std::make_unique<health::HealthApi>(*monitor_);
     if (roles.contains("worker")) work_ = std::make_unique<WorkPlane>(shared_);
     if (roles.contains("api")) {
         Wakes wakes{[] {}, [] {}, [] {}};
@@ -42,12 +50,15 @@ App::App(const runtime::Config& config, const std::set<std::string>& roles, bool
                 [this] { work_->WakeDelivery(); }, [this] { work_->WakeEvents(); },
                 [this] { work_->WakeWebhooks(); }};
         }
-        api_ = std::make_unique<ApiPlane>(shared_, *monitor_, std::move(wakes));
+        api_ = std::make_unique<ApiPlane>(shared_, *health_api_, std::move(wakes));
     }
     housekeeping_ =
         std::make_unique<runtime::Worker>("housekeeping", [this](runtime::StopToken& stop) {
             while (stop.SleepFor(std::chrono::seconds(10)), !stop.stopped()) Housekeep();
         });
+    for (const std::string& role : roles) runtime::SetGauge("opensend_up_roles", {role}, 1);
+    AddReloads();
+    StartAdmin();
 }
 
 App::~App() {
@@ -80,6 +91,7 @@ uint16_t App::api_port() const { return api_ ? api_->port() : 0; }
 void App::Drain(std::chrono::milliseconds grace) {
     if (monitor_) monitor_->SetDraining();
     if (api_) api_->Stop(grace);
+    control_.reset();
 }
 
 std::vector<health::Check> App::MoreChecks() const {

@@ -10,6 +10,13 @@
 namespace opensend::app {
 namespace {
 
+access::RateGate::OnFailure OnFailure(const runtime::Config& config) {
+    const std::string policy = config.Text("ratelimit.on_store_failure");
+    if (policy == "open") return access::RateGate::OnFailure::kOpen;
+    if (policy == "closed") return access::RateGate::OnFailure::kClosed;
+    return access::RateGate::OnFailure::kLocal;
+}
+
 void ReportPlugins(const plugin::Host& plugins) {
     for (const auto& status : plugins.plugins()) {
         runtime::SetGauge("opensend_plugin_up", {status.name}, status.up ? 1 : 0);
@@ -55,8 +62,18 @@ Shared::Shared(const runtime::Config& given, Storage::Migrations migrations)
     deps.credentials = &keys;
     deps.secret = [this](std::string_view reference) { return config.ResolveSecret(reference); };
     deps.log = LogPlugin;
+    plugin_kv = std::make_unique<plugin_kv::DbKvStore>(*storage.pool, storage.clock);
+    deps.kv = plugin_kv.get();
+    deps.http = http_client.get();
+    deps.guard = guard.get();
+    deps.resolve = [this](const std::string& host) { return resolver->ResolveAll(host); };
+    deps.breakers = &breakers;
     plugins = std::make_unique<plugin::Host>(PluginHostConfig(config), deps);
     ReportPlugins(*plugins);
+    access = std::make_unique<access::AccessControl>(plugins->authenticator(), keys, storage.clock);
+    rates = std::make_unique<access::RateGate>(
+        plugins->limiter(), plugins->local_limiter(), RateNumbersOf(config), OnFailure(config)
+    );
 }
 
 }  // namespace opensend::app

@@ -1,16 +1,25 @@
 #include "kernel/app/wiring.h"
 
+#include <algorithm>
+#include <memory>
+
 #include "kernel/base/text.h"
 #include "kernel/runtime/log.h"
 
 namespace opensend::app {
+namespace {
+
+constexpr std::string_view kRequestBuckets[] = {"org.api",   "key.api",   "org.send",
+                                                "key.admin", "addr.anon", "addr.authfail"};
+
+}  // namespace
 
 bool IsSqlite(const runtime::Config& config) {
     const auto url = config.SecretValue("DATABASE_URL");
     return url && url->Reveal().rfind("sqlite:", 0) == 0;
 }
 
-std::vector<base::Cidr> Cidrs(const std::vector<std::string>& texts) {
+std::vector<base::Cidr> CidrsOf(const std::vector<std::string>& texts) {
     std::vector<base::Cidr> out;
     for (const std::string& text : texts) {
         if (const auto cidr = base::ParseCidr(text)) out.push_back(*cidr);
@@ -18,9 +27,33 @@ std::vector<base::Cidr> Cidrs(const std::vector<std::string>& texts) {
     return out;
 }
 
+std::map<std::string, access::BucketNumbers, std::less<>> RateNumbersOf(
+    const runtime::Config& config
+) {
+    std::map<std::string, access::BucketNumbers, std::less<>> table;
+    for (const std::string_view name : kRequestBuckets) {
+        const auto numbers = config.RateBucket(name);
+        table[std::string(name)] = {
+            std::max<uint64_t>(1, numbers.period_us / numbers.count), numbers.burst};
+    }
+    return table;
+}
+
+std::vector<delivery::RouteGroup> RouteGroupsOf(const runtime::Config& config) {
+    std::vector<delivery::RouteGroup> groups;
+    for (const auto& spec : config.Groups()) {
+        delivery::RouteGroup group{spec.name, {}, spec.domains, spec.streams, spec.orgs};
+        for (const auto& member : spec.members) {
+            group.members.push_back({member.transport, member.weight, member.priority});
+        }
+        groups.push_back(std::move(group));
+    }
+    return groups;
+}
+
 egress::Rules EgressRulesOf(const runtime::Config& config) {
     egress::Rules rules;
-    rules.allow = Cidrs(config.List("egress.allow_cidrs"));
+    rules.allow = CidrsOf(config.List("egress.allow_cidrs"));
     rules.ports.clear();
     for (const std::string& port : config.List("egress.ports")) {
         rules.ports.push_back(static_cast<int>(base::ParseInt(port).value_or(0)));
@@ -50,6 +83,12 @@ plugin::HostConfig PluginHostConfig(const runtime::Config& config) {
         plugin.sha256 = value("sha256");
         plugin.required = value("required") == "true";
         plugin.config_json = config.PluginConfigJson(name);
+        plugin.isolation = value("isolation");
+        if (const auto grants = config.Below(base::Cat(prefix, "grants.")); !grants.empty()) {
+            auto parsed = plugin::ParseGrants(grants);
+            plugin.grants = parsed.ok() ? std::move(*parsed) : plugin::Grants{};
+            if (!parsed.ok()) plugin.refused = parsed.error();
+        }
         out.plugins.push_back(std::move(plugin));
     }
     for (const auto& spec : config.Transports()) {
@@ -57,6 +96,9 @@ plugin::HostConfig PluginHostConfig(const runtime::Config& config) {
     }
     out.auth_backends = config.List("auth.backends");
     out.ratelimit_backend = config.Text("ratelimit.backend");
+    // A copy: instances ask the configuration that they were made from.
+    const auto kept = std::make_shared<const runtime::Config>(config);
+    out.secret = [kept](std::string_view reference) { return kept->ResolveSecret(reference); };
     return out;
 }
 

@@ -1,21 +1,29 @@
 #pragma once
 
+#include <map>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "kernel/access/rate_gate.h"
 #include "kernel/base/cidr.h"
 #include "kernel/egress/guard.h"
 #include "kernel/plugin/host.h"
 #include "kernel/runtime/config.h"
+#include "kernel/workers/delivery/route_planner.h"
 
 namespace opensend::app {
 
 /// True when DATABASE_URL names the embedded database.
 bool IsSqlite(const runtime::Config& config);
 /// The ranges among the texts; the configuration was checked before.
-std::vector<base::Cidr> Cidrs(const std::vector<std::string>& texts);
+std::vector<base::Cidr> CidrsOf(const std::vector<std::string>& texts);
+/// The buckets that requests pay, with their numbers.
+std::map<std::string, access::BucketNumbers, std::less<>> RateNumbersOf(
+    const runtime::Config& config
+);
+std::vector<delivery::RouteGroup> RouteGroupsOf(const runtime::Config& config);
 /// The rules for outbound URLs that the configuration gives.
 egress::Rules EgressRulesOf(const runtime::Config& config);
 /// What the plugin host is told.

@@ -16,18 +16,6 @@ delivery::DeliveryPolicy PolicyOf(const runtime::Config& config) {
     return policy;
 }
 
-std::vector<delivery::RouteGroup> RouteGroups(const runtime::Config& config) {
-    std::vector<delivery::RouteGroup> groups;
-    for (const auto& spec : config.Groups()) {
-        delivery::RouteGroup group{spec.name, {}, spec.domains, spec.streams, spec.orgs};
-        for (const auto& member : spec.members) {
-            group.members.push_back({member.transport, member.weight, member.priority});
-        }
-        groups.push_back(std::move(group));
-    }
-    return groups;
-}
-
 }  // namespace
 
 WorkPlane::WorkPlane(Shared& shared) {
@@ -48,7 +36,9 @@ WorkPlane::WorkPlane(Shared& shared) {
         *shared.storage.pool, shared.storage.ids, shared.storage.clock,
         [this] { webhook_sender_->Wake(); }
     );
-    routes_ = std::make_unique<delivery::RoutePlanner>(RouteGroups(shared.config));
+    routes_ = std::make_unique<delivery::RoutePlanner>(
+        RouteGroupsOf(shared.config), &shared.breakers, "transport."
+    );
     builder_ = std::make_unique<delivery::MailBuilder>(delivery::MailBuilder::Deps{
         *shared.storage.pool, *shared.blobs, shared.storage.keyring, *shared.guard,
         *shared.http_client, shared.storage.clock});

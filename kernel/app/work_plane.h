@@ -13,6 +13,9 @@ namespace opensend::app {
 class WorkPlane {
 public:
     explicit WorkPlane(Shared& shared);
+    void SetGroups(std::vector<delivery::RouteGroup> groups) {
+        routes_->SetGroups(std::move(groups));
+    }
     /// New mail may be due.
     void WakeDelivery() { dispatcher_->Wake(); }
     /// New events wait for their place.

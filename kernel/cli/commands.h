@@ -45,6 +45,13 @@ void AddDomainCommands(CLI::App& app, Global& global, Run& run);  // domains
 void AddPluginCommands(CLI::App& app, Global& global, Run& run);  // plugins
 void AddMailCommands(CLI::App& app, Global& global, Run& run);    // send explain health
 
+/// The configuration for `roles`, without a word about its problems.
+base::Result<runtime::Config, std::vector<runtime::ConfigProblem>> ReadConfig(
+    const Global& global,
+    const std::vector<std::string>& roles,
+    const std::map<std::string, std::string>& more = {}
+);
+
 /// Loads the configuration for `roles` (empty: a tool). On problems prints the one startup error
 /// and returns nullopt. `more` is added to the environment.
 std::optional<runtime::Config> LoadConfig(

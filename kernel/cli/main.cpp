@@ -26,7 +26,7 @@ int ExitCodeOf(const base::Error& error) {
 
 }  // namespace
 
-std::optional<runtime::Config> LoadConfig(
+base::Result<runtime::Config, std::vector<runtime::ConfigProblem>> ReadConfig(
     const Global& global,
     const std::vector<std::string>& roles,
     const std::map<std::string, std::string>& more
@@ -41,7 +41,15 @@ std::optional<runtime::Config> LoadConfig(
         const auto ring = crypto::Keyring::Make(text, {});
         return ring.ok() ? ring->writing_kid() : std::string();
     };
-    auto loaded = runtime::Config::Load(sources);
+    return runtime::Config::Load(sources);
+}
+
+std::optional<runtime::Config> LoadConfig(
+    const Global& global,
+    const std::vector<std::string>& roles,
+    const std::map<std::string, std::string>& more
+) {
+    auto loaded = ReadConfig(global, roles, more);
     if (loaded.ok()) return std::move(*loaded);
     std::fputs(runtime::FormatProblems(loaded.error()).c_str(), stderr);
     if (!roles.empty()) std::puts(runtime::ProblemsAsJson(loaded.error()).c_str());

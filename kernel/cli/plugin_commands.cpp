@@ -1,8 +1,12 @@
 #include <iostream>
 
 #include "kernel/app/wiring.h"
+#include "kernel/app/plugin_report.h"
+#include "kernel/base/error.h"
 #include "kernel/base/text.h"
 #include "kernel/cli/commands.h"
+#include "kernel/json/value.h"
+#include "kernel/listeners/control/control_socket.h"
 #include "kernel/plugin/host.h"
 
 namespace opensend::cli {
@@ -16,30 +20,96 @@ public:
     uint32_t active_pepper() const override { return 0; }
 };
 
-int ListPlugins(const Global& global) {
-    const auto config = LoadConfig(global, {});
-    if (!config) return kConfigRefused;
+/// What the plugins would be in a server with this configuration.
+std::string LoadedHere(const runtime::Config& config) {
     base::SystemClock clock;
     plugin::HostDeps deps;
     deps.clock = &clock;
     NoCredentials credentials;
     deps.credentials = &credentials;
-    deps.secret = [&](std::string_view reference) { return config->ResolveSecret(reference); };
+    deps.secret = [&](std::string_view reference) { return config.ResolveSecret(reference); };
     deps.log = [](int, const std::string&, std::string_view, const auto&) {};
-    const plugin::Host host(app::PluginHostConfig(*config), deps);
+    const plugin::Host host(app::PluginHostConfig(config), deps);
+    return app::PluginsJson(host);
+}
+
+std::string TextOf(const json::Value& object, std::string_view name) {
+    const json::Value value = object.Find(name);
+    if (value.IsInt()) return base::Cat(value.AsInt());
+    return value.IsString() ? std::string(value.AsString()) : std::string();
+}
+
+std::string JoinedOf(const json::Value& object, std::string_view name) {
+    const json::Value list = object.Find(name);
+    std::vector<std::string> parts;
+    for (size_t i = 0; list.IsArray() && i < list.size(); ++i)
+        parts.emplace_back(list.At(i).AsString());
+    return base::Join(parts, " ");
+}
+
+void PrintInstance(const json::Value& one) {
+    const json::Value latency = one.Find("latency");
+    const int64_t count = latency.Find("count").AsInt();
+    const int64_t mean_us = count == 0 ? 0 : latency.Find("sum_us").AsInt() / count;
+    std::cout << TextOf(one, "state") << "  " << TextOf(one, "name") << "  "
+              << TextOf(one, "plugin") << ' ' << TextOf(one, "version") << ' '
+              << TextOf(one, "isolation") << "  breaker " << TextOf(one, "breaker");
+    for (const char* name : {"calls", "errors", "late", "double"})
+        std::cout << "  " << name << ' ' << TextOf(one, name);
+    std::cout << "  mean " << mean_us << " us";
+    if (const std::string grants = JoinedOf(one, "grants"); !grants.empty())
+        std::cout << "  grants " << grants;
+    std::cout << '\n';
+    if (const std::string why = TextOf(one, "why"); !why.empty())
+        std::cout << "      " << why << '\n';
+}
+
+int ListPlugins(const Global& global) {
+    const auto config = LoadConfig(global, {});
+    if (!config) return kConfigRefused;
+    auto text = control::Ask(config->Text("app.data_dir"), "plugins.list");
+    if (!text) text = LoadedHere(*config);
+    const auto document = json::Document::Parse(*text);
+    if (!document.ok())
+        throw base::Error(base::ErrorCode::kInternal, "the server's answer cannot be read");
+    if (global.json) std::cout << *text << '\n';
     bool all_up = true;
-    for (const auto& status : host.plugins()) {
-        all_up = all_up && status.up;
-        std::cout << (status.up ? "up    " : "off   ") << status.name << "  " << status.id << ' '
-                  << status.version << "  " << base::Join(status.kinds, " ") << '\n';
-        if (!status.problem.empty()) std::cout << "      " << status.problem << '\n';
+    const json::Value plugins = document->root().Find("plugins");
+    for (size_t i = 0; i < plugins.size(); ++i) {
+        const json::Value one = plugins.At(i);
+        const bool up = one.Find("up").AsBool();
+        all_up = all_up && up;
+        if (global.json) continue;
+        std::cout << (up ? "up    " : "off   ") << TextOf(one, "name") << "  " << TextOf(one, "id")
+                  << ' ' << TextOf(one, "version") << "  " << JoinedOf(one, "kinds") << '\n';
+        if (const std::string problem = TextOf(one, "problem"); !problem.empty())
+            std::cout << "      " << problem << '\n';
     }
-    for (const auto& transport : host.transports()) {
-        std::cout << (transport.up ? "up    " : "off   ") << "transport." << transport.name << "  "
-                  << transport.kind << '\n';
-        if (!transport.problem.empty()) std::cout << "      " << transport.problem << '\n';
-    }
+    const json::Value instances = document->root().Find("instances");
+    for (size_t i = 0; !global.json && i < instances.size(); ++i) PrintInstance(instances.At(i));
     return all_up ? kSuccess : kFoundProblems;
+}
+
+int ReloadPlugins(const Global& global) {
+    const auto config = LoadConfig(global, {});
+    if (!config) return kConfigRefused;
+    const auto text = control::Ask(config->Text("app.data_dir"), "plugins.reload");
+    if (!text) throw base::Unavailable("no_server", "no server runs with this data folder");
+    const auto document = json::Document::Parse(*text);
+    if (!document.ok())
+        throw base::Error(base::ErrorCode::kInternal, "the server's answer cannot be read");
+    const json::Value root = document->root();
+    const json::Value lines = root.Find("plugins"), problems = root.Find("problems");
+    if (global.json) {
+        std::cout << *text << '\n';
+    } else {
+        for (size_t i = 0; i < lines.size(); ++i)
+            std::cout << TextOf(lines.At(i), "result") << "  " << TextOf(lines.At(i), "name")
+                      << '\n';
+        for (size_t i = 0; i < problems.size(); ++i)
+            std::cerr << problems.At(i).AsString() << '\n';
+    }
+    return root.Find("ok").IsBool() && root.Find("ok").AsBool() ? kSuccess : kFoundProblems;
 }
 
 int CheckPlugin(const std::string& file) {
@@ -59,6 +129,9 @@ void AddPluginCommands(CLI::App& app, Global& global, Run& run) {
     plugins->add_subcommand("list", "What is enabled and whether it is up")->callback([&] {
         run = [&] { return ListPlugins(global); };
     });
+    plugins
+        ->add_subcommand("reload", "Have the running server read its configuration and files again")
+        ->callback([&] { run = [&] { return ReloadPlugins(global); }; });
     auto* check = plugins->add_subcommand("check", "Inspect a file without running it");
     check->add_option("file", file, "A shared object")->required();
     check->callback([&] { run = [&] { return CheckPlugin(file); }; });

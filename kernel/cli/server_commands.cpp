@@ -69,16 +69,20 @@ int Serve(const Global& global, const std::string& roles_text, bool migrate) {
     for (const std::string& warning : config->warnings()) {
         OPENSEND_LOG(kWarn, "startup.warning", warning);
     }
-    app::App server(*config, *roles, migrate);
+    app::App server(*config, *roles, migrate, [&] {
+        return ReadConfig(global, {roles->begin(), roles->end()});
+    });
     runtime::SetGauge("opensend_build_info", {kVersion, kCommit}, 1);
+    runtime::SetGauge(
+        "opensend_start_time_seconds", {},
+        static_cast<double>(base::SystemClock().Now().us / 1'000'000)
+    );
     OPENSEND_LOG(
         kInfo, "startup.ready", "ready", kv("api_port", static_cast<int64_t>(server.api_port())),
         kv("strict", config->strict())
     );
     runtime::NotifySystemd("READY=1");
-    runtime::WaitForStop([] {
-        OPENSEND_LOG(kInfo, "config.hangup", "a reload was asked for; nothing is re-read yet");
-    });
+    runtime::WaitForStop([&] { server.Reload(); });
     runtime::NotifySystemd("STOPPING=1");
     OPENSEND_LOG(kInfo, "shutdown.draining", "draining");
     server.Drain(std::chrono::duration_cast<std::chrono::milliseconds>(config->Span("drain.timeout")

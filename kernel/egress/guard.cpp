@@ -108,16 +108,26 @@ std::optional<Refusal> JudgeAddresses(
 }  // namespace
 
 Guard::Guard(Rules rules, ResolveAll resolve)
-    : rules_(std::move(rules)), resolve_(std::move(resolve)) {}
+    : rules_(std::make_shared<const Rules>(std::move(rules))), resolve_(std::move(resolve)) {}
+
+void Guard::SetRules(Rules rules) {
+    auto next = std::make_shared<const Rules>(std::move(rules));
+    rules_.With([&](auto& current) { current = std::move(next); });
+}
+
+std::shared_ptr<const Rules> Guard::Current() const {
+    return rules_.With([](const auto& current) { return current; });
+}
 
 bool Guard::IsRefused(const base::IpAddress& address) const {
-    if (IsExempt(rules_, address)) return false;
+    if (IsExempt(*Current(), address)) return false;
     const Ranges& ranges = AllRanges();
     if (InAny(ranges.denied, address) || InAny(ranges.never, address)) return true;
     return address.is_v6 && !ranges.global.Contains(address);
 }
 
 base::Result<Url, Refusal> Guard::CheckUrl(std::string_view text) const {
+    const auto rules = Current();
     auto url = ParseUrl(text);
     if (!url) return url;
     if (base::CountCodePoints(text) > kMaxUrlCharacters) {
@@ -126,17 +136,18 @@ base::Result<Url, Refusal> Guard::CheckUrl(std::string_view text) const {
         };
     }
     if (url->literal) {
-        auto refusal = JudgeAddresses(rules_, *this, *url, {*url->literal});
+        auto refusal = JudgeAddresses(*rules, *this, *url, {*url->literal});
         if (refusal) return base::Failure{std::move(*refusal)};
         return url;
     }
     // Addresses in the allow list may excuse the name, so only Check can say.
-    if (!rules_.allow.empty()) return url;
-    if (auto refusal = BreaksPublicRules(rules_, *url)) return base::Failure{std::move(*refusal)};
+    if (!rules->allow.empty()) return url;
+    if (auto refusal = BreaksPublicRules(*rules, *url)) return base::Failure{std::move(*refusal)};
     return url;
 }
 
 base::Result<Guard::Checked, Refusal> Guard::Check(std::string_view text) const {
+    const auto rules = Current();
     auto url = CheckUrl(text);
     if (!url) return base::Failure{url.error()};
     if (url->literal) {
@@ -145,14 +156,14 @@ base::Result<Guard::Checked, Refusal> Guard::Check(std::string_view text) const 
     }
     auto addresses = resolve_(url->host);
     if (!addresses || addresses->empty()) {
-        if (auto refusal = BreaksPublicRules(rules_, *url)) {
+        if (auto refusal = BreaksPublicRules(*rules, *url)) {
             return base::Failure{std::move(*refusal)};
         }
         return base::Failure{
             Refusal{addresses ? "no_dns_records" : "dns_resolution_failed", url->host}
         };
     }
-    auto refusal = JudgeAddresses(rules_, *this, *url, *addresses);
+    auto refusal = JudgeAddresses(*rules, *this, *url, *addresses);
     if (refusal) return base::Failure{std::move(*refusal)};
     return Checked{std::move(*url), std::move(*addresses)};
 }

@@ -1,12 +1,14 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "kernel/base/cidr.h"
+#include "kernel/base/guarded.h"
 #include "kernel/base/result.h"
 
 namespace opensend::egress {
@@ -43,6 +45,8 @@ using ResolveAll =
 class Guard {
 public:
     Guard(Rules rules, ResolveAll resolve);
+    /// Other rules from now on. Any thread.
+    void SetRules(Rules rules);
     /// Syntax, names, ports and literal addresses; no network.
     base::Result<Url, Refusal> CheckUrl(std::string_view url) const;
     struct Checked {
@@ -55,7 +59,8 @@ public:
     bool IsRefused(const base::IpAddress& address) const;
 
 private:
-    Rules rules_;
+    std::shared_ptr<const Rules> Current() const;
+    base::Guarded<std::shared_ptr<const Rules>> rules_;
     ResolveAll resolve_;
 };
 

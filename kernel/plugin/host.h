@@ -9,11 +9,19 @@
 
 #include "kernel/base/clock.h"
 #include "kernel/base/secret.h"
+#include "kernel/egress/client.h"
+#include "kernel/egress/guard.h"
 #include "kernel/model/authenticator.h"
+#include "kernel/model/breaker.h"
+#include "kernel/model/kv_store.h"
 #include "kernel/model/rate_limiter.h"
 #include "kernel/model/transport.h"
+#include "kernel/plugin/grants.h"
 
 namespace opensend::plugin {
+
+/// Value of a secret reference; nullopt: unknown.
+using SecretSource = std::function<std::optional<base::Secret>(std::string_view ref)>;
 
 /// One entry of plugins.enabled.
 struct PluginConfig {
@@ -22,6 +30,12 @@ struct PluginConfig {
     std::string sha256;  // pinned; empty: not
     bool required = false;
     std::string config_json = "{}";  // plugins.<name>.config.*; secrets as {"$secret":"<ref>"}
+    std::string isolation{};         // "inproc", "worker"; empty: as the contract has it
+    /// plugins.<name>.grants.*; nullopt: a shipped plugin gets what its manifest asks for, another
+    /// one nothing.
+    std::optional<Grants> grants{};
+    /// What is wrong with the block itself: then the plugin is not loaded.
+    std::optional<Problem> refused{};
 };
 
 /// One transport.<n> block. `config_json` holds secrets as {"$secret":"<ref>"} only.
@@ -39,14 +53,15 @@ struct HostConfig {
     std::vector<std::string> auth_backends;
     std::string ratelimit_backend;  // "memory", "redis", a plugin's; "disabled": none
     std::chrono::milliseconds call_timeout{30'000};
+    /// Secrets of this configuration; empty: HostDeps::secret.
+    SecretSource secret{};
 };
 
 /// What the services of plugin instances are made of; everything outlives the Host.
 struct HostDeps {
     const base::Clock* clock = nullptr;
     model::CredentialSource* credentials = nullptr;  // may be null: service not granted
-    /// Value of a secret reference; nullopt: unknown.
-    std::function<std::optional<base::Secret>(std::string_view ref)> secret;
+    SecretSource secret;
     /// Structured log line of an instance; level 0 trace … 4 error.
     std::function<void(
         int level,
@@ -55,6 +70,14 @@ struct HostDeps {
         const std::vector<std::pair<std::string, std::string>>& fields
     )>
         log;
+    model::KvStore* kv = nullptr;          // may be null: service not granted
+    egress::Client* http = nullptr;        // may be null: service not granted
+    const egress::Guard* guard = nullptr;  // refuses addresses that a granted name leads to
+    egress::ResolveAll resolve{};
+    /// Breakers that others look at too, under the names of the instances; null: the host's own.
+    model::BreakerBoard* breakers = nullptr;
+    /// What belongs into the audit log: event, instance, detail. May be empty.
+    std::function<void(std::string_view event, const std::string&, std::string_view)> audit{};
 };
 
 /// What `plugins list` and /ready show of one plugin.
@@ -64,6 +87,28 @@ struct PluginStatus {
     bool up = false;
     std::string problem;  // one line: plugin, step, expected, found; empty when up
     uint64_t calls = 0, errors = 0, late = 0;
+};
+
+/// One instance as it is now.
+struct InstanceStatus {
+    std::string name, plugin, kind;  // "transport.primary", "smtp", "opensend.transport/1:smtp"
+    std::string version, isolation;
+    std::string state;  // "running", "off", "draining", "quarantined", "violation"
+    std::string why;    // empty while it runs
+    std::vector<std::string> grants;
+    std::string breaker;      // "closed", "open", "half_open"
+    uint64_t generation = 0;  // how many instances have had this name
+    uint64_t calls = 0, errors = 0, late = 0, twice = 0, unknown = 0;
+    uint64_t slow = 0, lost = 0, violations = 0;
+    uint64_t timed = 0, time_us = 0;                      // calls whose time was taken, their sum
+    std::vector<std::pair<int64_t, uint64_t>> latency{};  // up to so many µs (-1: more), how many
+};
+
+/// What a reload did with one plugin.
+struct ReloadLine {
+    std::string plugin;
+    std::string result;   // "unchanged", "reconfigured", "replaced", "added", "removed", "kept"
+    std::string problem;  // why the old one was kept; empty: it was not
 };
 
 /// A number an instance counts through the metric service.
@@ -81,7 +126,9 @@ public:
     Host(HostConfig config, HostDeps deps);
     ~Host();  // drains, stops and destroys every instance
 
-    /// Null when no such transport is up; the reason is in Transports().
+    /// Null when no such transport is up; the reason is in transports(). The pointer holds for the
+    /// life of the host, whatever instance serves behind it. One that was taken out of service is
+    /// still found: its breaker is open.
     model::Transport* FindTransport(const std::string& name);
     /// Backends of auth.backends in order. Never null; answers kUnavailable when a backend is down.
     model::Authenticator& authenticator();
@@ -98,6 +145,15 @@ public:
     };
     std::vector<TransportStatus> transports() const;
     std::vector<PluginMetric> metrics() const;
+    std::vector<InstanceStatus> instances() const;
+    /// Brings the process's metrics up to date with the above.
+    void PublishMetrics() const;
+
+    /// Moves to another configuration while everything runs: per plugin wholly or not at all. An
+    /// instance whose block did not change stays; a changed one is reconfigured, or a new one is
+    /// made, started and probed beside it, takes over, and the old one drains. Other values of
+    /// auth.backends and ratelimit.backend need a restart and are reported. One at a time.
+    std::vector<ReloadLine> Reload(HostConfig next);
     /// Problems of required plugins (auth, rate limit, `required = true`): non-empty refuses the
     /// start.
     std::vector<std::string> fatal_problems() const;

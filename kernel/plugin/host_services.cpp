@@ -3,16 +3,19 @@
 #include <algorithm>
 #include <cstring>
 #include <exception>
+#include <optional>
 #include <utility>
 
+#include "kernel/base/text.h"
 #include "kernel/plugin/load/import.h"
+#include "kernel/runtime/log.h"
 
 namespace opensend::plugin {
 namespace {
 
 constexpr size_t kMaxLogText = 4096, kMaxLogField = 1024;
 constexpr uint32_t kMaxLogFields = 32, kMaxLabels = 8;
-constexpr size_t kMaxMetrics = 64;
+constexpr size_t kMaxMetrics = 64, kMaxTimers = 1024;
 constexpr auto kStrandPatience = std::chrono::seconds(1);
 
 std::string TextOf(osp_str text, size_t max) {
@@ -54,7 +57,14 @@ struct ServiceTables {
         osp_completion completion{};
         if (!Import(source, OPENSEND_SIZE_THROUGH(osp_completion, status), completion))
             return OSP_E_INVALID;
-        return Shielded([&] { return Of(host).tokens_.Complete(token, completion); });
+        return Shielded([&] {
+            HostServices& self = Of(host);
+            const uint64_t stale = self.tokens_.stale_count();
+            const osp_status status = self.tokens_.Complete(token, completion);
+            if (status == OSP_E_STATE && self.tokens_.stale_count() != stale)
+                self.vitals_.CountStale();
+            return status;
+        });
     }
     static void Log(
         const osp_host* host, int32_t level, osp_str text, const osp_kv* fields, uint32_t n
@@ -98,13 +108,7 @@ struct ServiceTables {
     ) noexcept {
         if (Closed(host)) return OSP_E_STATE;
         if (use == nullptr) return OSP_E_INVALID;
-        return Shielded([&]() -> osp_status {
-            const auto secret = Of(host).deps_.secret(ViewOf(ref));
-            if (!secret) return OSP_E_NOTFOUND;
-            const std::string_view bytes = secret->Reveal();
-            use(ctx, {reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()});
-            return OSP_OK;
-        });
+        return Shielded([&] { return Of(host).WithSecret(ViewOf(ref), use, ctx); });
     }
     static osp_status
     SecretWatch(const osp_host*, osp_str, void (*)(void*) noexcept, void*) noexcept {
@@ -122,13 +126,15 @@ struct ServiceTables {
         uint64_t id = 0;
         Shielded([&]() -> osp_status {
             HostServices& self = Of(host);
+            if (self.PluginTimers().size() >= kMaxTimers) return OSP_E_TOOBIG;
             id = self.PluginTimers().Arm(
                 {static_cast<int64_t>(at)}, std::chrono::nanoseconds(period_ns),
                 [&self, fire, ctx](uint64_t timer) {
                     // A strand that stays busy costs this turn, never the thread.
-                    if (!self.strand_.Enter(self.deps_.clock->Mono() + kStrandPatience)) return;
-                    fire(ctx, timer);
-                    self.strand_.Leave();
+                    RunOnStrand(
+                        self.strand_, self.vitals_, self.deps_.clock->Mono() + kStrandPatience,
+                        "timer", [&] { fire(ctx, timer); }
+                    );
                 }
             );
             return OSP_OK;
@@ -151,7 +157,10 @@ struct ServiceTables {
     ) noexcept {
         if (Closed(host)) return OSP_E_STATE;
         if (done == nullptr) return OSP_E_INVALID;
-        return Shielded([&] { return Of(host).FindCredential(key_ref, done, ctx); });
+        const osp_status status =
+            Shielded([&] { return Of(host).FindCredential(key_ref, done, ctx); });
+        if (status == OSP_E_UNAVAILABLE) Of(host).vitals_.CountHostFailure();
+        return status;
     }
     static osp_status CredentialMac(
         const osp_host* host, uint32_t kid, osp_bytes data, uint8_t out[32]
@@ -165,6 +174,49 @@ struct ServiceTables {
         });
     }
 
+    static osp_status KvGet(
+        const osp_host* host,
+        osp_str key,
+        void (*use)(void*, osp_bytes, uint64_t version) noexcept,
+        void* ctx
+    ) noexcept {
+        if (Closed(host)) return OSP_E_STATE;
+        return Shielded([&] { return Of(host).kv_->Get(key, use, ctx); });
+    }
+    static osp_status KvPut(
+        const osp_host* host, osp_str key, osp_bytes value, uint64_t expected, uint64_t ttl_ns
+    ) noexcept {
+        if (Closed(host)) return OSP_E_STATE;
+        return Shielded([&] { return Of(host).kv_->Put(key, value, expected, ttl_ns); });
+    }
+    static osp_status KvDelete(const osp_host* host, osp_str key, uint64_t expected) noexcept {
+        if (Closed(host)) return OSP_E_STATE;
+        return Shielded([&] { return Of(host).kv_->Delete(key, expected); });
+    }
+
+    static uint64_t HttpStart(
+        const osp_host* host, const osp_http_call* source, osp_error* error
+    ) noexcept {
+        osp_http_call call{};
+        if (Closed(host)) return 0;
+        if (!Import(source, OPENSEND_SIZE_THROUGH(osp_http_call, done), call)) return 0;
+        uint64_t id = 0;
+        Shielded([&]() -> osp_status {
+            id = Of(host).http_->Start(call, error);
+            return OSP_OK;
+        });
+        return id;
+    }
+    static void HttpCancel(const osp_host* host, uint64_t id) noexcept {
+        if (Closed(host)) return;
+        Shielded([&]() -> osp_status {
+            Of(host).http_->Cancel(id);
+            return OSP_OK;
+        });
+    }
+
+    static constexpr osp_host_kv_v1 kKv{sizeof(osp_host_kv_v1), 0, KvGet, KvPut, KvDelete};
+    static constexpr osp_host_http_v1 kHttp{sizeof(osp_host_http_v1), 0, HttpStart, HttpCancel};
     static constexpr osp_host_metric_v1 kMetric{
         sizeof(osp_host_metric_v1), 0, MetricDefine, MetricAdd, MetricObserve};
     static constexpr osp_host_secret_v1 kSecret{
@@ -179,13 +231,26 @@ HostServices::HostServices(
     std::string instance,
     bool grant_credentials,
     TokenTable& tokens,
-    Strand& strand
+    Strand& strand,
+    Vitals& vitals,
+    Grants grants,
+    SecretScope secrets
 )
     : deps_(deps),
       instance_(std::move(instance)),
       grant_credentials_(grant_credentials && deps.credentials != nullptr),
       tokens_(tokens),
-      strand_(strand) {
+      strand_(strand),
+      vitals_(vitals),
+      grants_(std::move(grants)),
+      secrets_(std::make_shared<const SecretScope>(std::move(secrets))) {
+    if (deps.kv != nullptr && grants_.kv_bytes > 0)
+        kv_ = std::make_unique<KvService>(*deps.kv, instance_, grants_.kv_bytes);
+    if (deps.http != nullptr && !grants_.http.empty())
+        http_ = std::make_unique<HttpService>(
+            HttpService::Deps{deps.http, deps.guard, deps.resolve}, grants_.http, strand, vitals,
+            *deps.clock
+        );
     table_ = {
         sizeof table_,
         OSP_MAGIC,
@@ -202,8 +267,20 @@ HostServices::HostServices(
         ServiceTables::UnixMs};
 }
 
+HostServices::~HostServices() { Close(); }
+
+void HostServices::CancelOutgoing() {
+    if (http_) http_->CancelAll();
+}
+
+void HostServices::SetSecrets(SecretScope secrets) {
+    auto next = std::make_shared<const SecretScope>(std::move(secrets));
+    secrets_.With([&](auto& current) { current = std::move(next); });
+}
+
 void HostServices::Close() {
     closed_ = true;
+    if (http_) http_->Close();
     std::unique_ptr<Timers> timers;
     {
         base::MutexLock lock(mutex_);
@@ -213,10 +290,38 @@ void HostServices::Close() {
 
 const void* HostServices::Find(std::string_view id) const {
     if (id == OSP_HOST_METRIC) return &ServiceTables::kMetric;
-    if (id == OSP_HOST_TIMER) return &ServiceTables::kTimer;
-    if (id == OSP_HOST_SECRET && deps_.secret) return &ServiceTables::kSecret;
+    if (id == OSP_HOST_TIMER && grants_.timers) return &ServiceTables::kTimer;
+    if (id == OSP_HOST_SECRET) return &ServiceTables::kSecret;
+    if (id == OSP_HOST_KV && kv_) return &ServiceTables::kKv;
+    if (id == OSP_HOST_HTTP && http_) return &ServiceTables::kHttp;
     if (id == OSP_HOST_CREDENTIAL && grant_credentials_) return &ServiceTables::kCredential;
     return nullptr;
+}
+
+osp_status HostServices::WithSecret(
+    std::string_view ref, void (*use)(void*, osp_bytes) noexcept, void* ctx
+) {
+    const auto scope = secrets_.With([](const auto& current) { return current; });
+    // What stands in its own configuration is meant for it; the rest needs the grant. A file is
+    // never covered by a pattern of names.
+    const std::string own = base::Cat(R"({"$secret":)", runtime::QuoteJson(ref), "}");
+    constexpr std::string_view kNamed = "secret:";
+    const bool is_named = ref.substr(0, kNamed.size()) == kNamed;
+    const bool granted = is_named && grants_.CoversSecret(ref.substr(kNamed.size()));
+    if (!granted && scope->config_json.find(own) == std::string::npos) return OSP_E_DENIED;
+    std::optional<base::Secret> secret;
+    {
+        const HostTime waiting;
+        if (scope->source) {
+            secret = scope->source(ref);
+        } else if (deps_.secret) {
+            secret = deps_.secret(ref);
+        }
+    }
+    if (!secret) return OSP_E_NOTFOUND;
+    const std::string_view bytes = secret->Reveal();
+    use(ctx, {reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()});
+    return OSP_OK;
 }
 
 void HostServices::Log(int32_t level, osp_str text, const osp_kv* fields, uint32_t n) {
@@ -263,7 +368,11 @@ std::vector<PluginMetric> HostServices::metrics() const {
 osp_status HostServices::FindCredential(
     osp_str key_ref, void (*done)(void*, osp_status, const osp_credential*) noexcept, void* ctx
 ) {
-    const auto stored = deps_.credentials->FindCredential(ViewOf(key_ref));
+    std::optional<model::StoredCredential> stored;
+    {
+        const HostTime waiting;
+        stored = deps_.credentials->FindCredential(ViewOf(key_ref));
+    }
     osp_credential out{};
     out.size = sizeof out;
     if (!stored || stored->mac.size() != sizeof out.mac) {

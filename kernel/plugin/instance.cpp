@@ -6,6 +6,8 @@
 namespace opensend::plugin {
 namespace {
 
+constexpr size_t kConcurrentCalls = 8, kMaxQueuedCalls = 256;
+
 osp_str StrOfText(const std::string& text) { return {text.data(), text.size()}; }
 
 std::string ErrorText(osp_status status, const osp_error& error) {
@@ -42,9 +44,25 @@ Instance::Instance(
     : spec_(std::move(spec)),
       deps_(deps),
       counters_(std::move(counters)),
+      vitals_(
+          spec_.name,
+          spec_.plugin.empty() ? spec_.name : spec_.plugin,
+          counters_,
+          spec_.breaker,
+          {spec_.on_sick, deps.audit}
+      ),
       tokens_(*counters_),
       strand_(*deps.clock, (spec_.kind.instance.flags & OSP_INST_CONCURRENT) != 0),
-      services_(deps, spec_.name, spec_.grant_credentials, tokens_, strand_) {}
+      services_(
+          deps,
+          spec_.name,
+          spec_.grant_credentials,
+          tokens_,
+          strand_,
+          vitals_,
+          spec_.grants,
+          {spec_.config_json, spec_.secret}
+      ) {}
 
 Instance::~Instance() { Stop(); }
 
@@ -86,12 +104,46 @@ Checked<bool> Instance::CreateAndStart(std::chrono::milliseconds timeout) {
     }
     inst_ = made;
     running_ = true;
+    vitals_.SetState(InstanceState::kRunning);
     return true;
+}
+
+void Instance::TakeNoMore() {
+    running_ = false;
+    vitals_.SetState(InstanceState::kDraining);
+}
+
+osp_status Instance::Reconfigure(
+    const std::string& config_json, SecretSource secret, std::string& error
+) {
+    osp_error why{};
+    why.size = sizeof why;
+    services_.SetSecrets({config_json, secret});
+    const osp_status status = spec_.kind.instance.reconfigure(inst_, StrOfText(config_json), &why);
+    if (status == OSP_OK) {
+        spec_.config_json = config_json;
+        spec_.secret = std::move(secret);
+        return status;
+    }
+    services_.SetSecrets({spec_.config_json, spec_.secret});
+    error = ErrorText(status, why);
+    return status;
+}
+
+bool Instance::OnPool(std::function<void()> task) {
+    const bool concurrent = (spec_.kind.instance.flags & OSP_INST_CONCURRENT) != 0;
+    return pool_.With([&](auto& pool) {
+        if (!pool)
+            pool = std::make_unique<runtime::WorkerPool>(
+                "plugin-call", concurrent ? kConcurrentCalls : 1, kMaxQueuedCalls
+            );
+        return pool->Run(std::move(task));
+    });
 }
 
 bool Instance::Drain(base::MonoTime deadline) {
     if (inst_ == nullptr) return true;
-    running_ = false;
+    TakeNoMore();
     const auto waiter = std::make_shared<DrainWaiter>();
     const osp_token done = tokens_.Open(waiter);
     const osp_status status =
@@ -104,10 +156,13 @@ bool Instance::Drain(base::MonoTime deadline) {
 
 void Instance::Stop() {
     if (inst_ == nullptr) return;
-    running_ = false;
+    TakeNoMore();
+    services_.CancelOutgoing();
     spec_.kind.instance.stop(inst_);
     services_.Close();
+    pool_.With([](auto& pool) { pool.reset(); });
     spec_.kind.instance.destroy(std::exchange(inst_, nullptr));
+    vitals_.SetState(InstanceState::kStopped);
 }
 
 }  // namespace opensend::plugin

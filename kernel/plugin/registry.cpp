@@ -1,41 +1,126 @@
 #include "kernel/plugin/registry.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
+#include <utility>
 
 namespace opensend::plugin {
 
+namespace {
+
+constexpr int kMaxGenerations = 16;
+constexpr std::string_view kShipped[] = {"capture",      "smtp",        "ses",         "api_key",
+                                         "memory_limit", "redis_limit", "mime_inbound"};
+
+/// A shipped plugin gets what it asks for.
+bool IsShipped(const RegistryEntry& entry) {
+    const std::string& name = entry.config.name;
+    return std::find(std::begin(kShipped), std::end(kShipped), name) != std::end(kShipped) &&
+           entry.loaded.id == base::Cat("opensend.", name);
+}
+
+}  // namespace
+
+FileStamp StampOf(const std::string& path) {
+    struct stat status {};
+    if (stat(path.c_str(), &status) != 0) return {};
+    return {
+        status.st_dev, status.st_ino, status.st_size,
+        status.st_mtim.tv_sec * 1'000'000'000 + status.st_mtim.tv_nsec};
+}
+
 Registry::Registry(const HostConfig& config) {
     for (const PluginConfig& plugin : config.plugins) {
-        auto entry = std::make_unique<RegistryEntry>();
-        entry->config = plugin;
-        const std::string file = plugin.file.empty() ? plugin.name + ".so" : plugin.file;
-        entry->path = file.front() == '/' ? file : base::Cat(config.dir, "/", file);
-        const auto loaded = LoadEntry(*entry);
+        auto entry = Make(config, plugin);
+        const auto loaded = LoadEntry(*entry, nullptr);
         entry->up = loaded.ok();
         if (!loaded.ok()) entry->problem = Describe(plugin.name, loaded.error());
         entries_.push_back(std::move(entry));
     }
 }
 
-Checked<bool> Registry::LoadEntry(RegistryEntry& entry) const {
+std::unique_ptr<RegistryEntry> Registry::Make(const HostConfig& config, const PluginConfig& plugin)
+    const {
+    auto entry = std::make_unique<RegistryEntry>();
+    entry->config = plugin;
+    const std::string file = plugin.file.empty() ? plugin.name + ".so" : plugin.file;
+    entry->path = file.front() == '/' ? file : base::Cat(config.dir, "/", file);
+    entry->stamp = StampOf(entry->path);
+    return entry;
+}
+
+RegistryEntry* Registry::Entry(std::string_view plugin) const {
+    for (const auto& entry : entries_) {
+        if (entry->config.name == plugin) return entry.get();
+    }
+    return nullptr;
+}
+
+std::unique_ptr<RegistryEntry> Registry::LoadBeside(
+    const HostConfig& config, const PluginConfig& plugin
+) {
+    auto entry = Make(config, plugin);
+    const RegistryEntry* old = Entry(plugin.name);
+    const bool is_new = old != nullptr && old->up && !(old->stamp == entry->stamp);
+    if (old != nullptr) entry->generation = old->generation + (is_new ? 1 : 0);
+    if (entry->generation > kMaxGenerations) {
+        entry->problem = Describe(
+            plugin.name, {"reload", base::Cat("at most ", kMaxGenerations, " contents of the file"),
+                          "one more; restart the server"}
+        );
+        return entry;
+    }
+    const auto loaded = LoadEntry(*entry, old);
+    entry->up = loaded.ok();
+    if (!loaded.ok()) entry->problem = Describe(plugin.name, loaded.error());
+    return entry;
+}
+
+std::unique_ptr<RegistryEntry> Registry::Replace(
+    const std::string& name, std::unique_ptr<RegistryEntry> entry
+) {
+    const auto place = std::find_if(entries_.begin(), entries_.end(), [&](const auto& one) {
+        return one->config.name == name;
+    });
+    if (place == entries_.end()) {
+        if (entry) entries_.push_back(std::move(entry));
+        return nullptr;
+    }
+    auto old = std::exchange(*place, std::move(entry));
+    if (!*place) entries_.erase(place);
+    return old;
+}
+
+Checked<bool> Registry::LoadEntry(RegistryEntry& entry, const RegistryEntry* replaces) const {
+    if (entry.config.refused) return base::Failure{*entry.config.refused};
     for (const auto& other : entries_) {
-        if (other->config.name == entry.config.name)
+        if (other.get() != replaces && other->config.name == entry.config.name)
             return Refuse("name", "a name of its own", "a plugin of that name");
     }
     auto file = PassGate(entry.path, entry.config.sha256);
     if (!file.ok()) return base::Failure{file.error()};
+    auto requested = ParseGrants((*file)->note().json);
+    if (!requested.ok()) return base::Failure{requested.error()};
     auto loaded = Load(**file);
     if (!loaded.ok()) return base::Failure{loaded.error()};
     for (const LoadedKind& kind : loaded->kinds) {
         const std::string label = base::Cat(kind.iface, ":", kind.name);
         for (const auto& other : entries_) {
             const auto& taken = other->kinds;
-            if (other->up && std::find(taken.begin(), taken.end(), label) != taken.end())
+            if (other.get() != replaces && other->up &&
+                std::find(taken.begin(), taken.end(), label) != taken.end())
                 return Refuse("kinds", base::Cat(label, " from one plugin"), other->config.name);
         }
         entry.kinds.push_back(label);
     }
     entry.loaded = std::move(*loaded);
+    entry.requested = std::move(*requested);
+    if (entry.config.grants) {
+        entry.granted = *entry.config.grants;
+    } else if (IsShipped(entry)) {
+        entry.granted = entry.requested;
+    }
     return true;
 }
 

@@ -10,9 +10,20 @@
 
 namespace opensend::plugin {
 
+/// Which content a path had when it was looked at.
+struct FileStamp {
+    uint64_t device = 0, inode = 0;
+    int64_t size = 0, changed_ns = 0;
+    bool operator==(const FileStamp&) const = default;
+};
+FileStamp StampOf(const std::string& path);
+
 /// One entry of plugins.enabled and what became of it.
 struct RegistryEntry {
     PluginConfig config;
+    FileStamp stamp;
+    int generation = 1;  // how many contents of this plugin the process has mapped
+    Grants requested, granted;
     std::string path;
     LoadedPlugin loaded;
     std::vector<std::string> kinds;
@@ -21,7 +32,7 @@ struct RegistryEntry {
     std::string problem;
 };
 
-/// The enabled plugins, loaded in their order. Constant after construction but for the problems.
+/// The enabled plugins, loaded in their order. One thread at a time.
 class Registry {
 public:
     explicit Registry(const HostConfig& config);
@@ -39,9 +50,20 @@ public:
     /// Why Find or FindIn found nothing.
     std::string Missing(std::string_view iface, std::string_view name) const;
     const std::vector<std::unique_ptr<RegistryEntry>>& entries() const { return entries_; }
+    RegistryEntry* Entry(std::string_view plugin) const;
+
+    /// Loads a plugin anew beside what there is, without putting it in place. At most 16 contents
+    /// of one plugin are ever mapped.
+    std::unique_ptr<RegistryEntry> LoadBeside(const HostConfig& config, const PluginConfig& plugin);
+    /// Puts an entry in the place of the one of that name, or at the end; null removes. Gives the
+    /// old one back.
+    std::unique_ptr<RegistryEntry> Replace(
+        const std::string& name, std::unique_ptr<RegistryEntry> entry
+    );
 
 private:
-    Checked<bool> LoadEntry(RegistryEntry& entry) const;
+    std::unique_ptr<RegistryEntry> Make(const HostConfig& config, const PluginConfig& plugin) const;
+    Checked<bool> LoadEntry(RegistryEntry& entry, const RegistryEntry* replaces) const;
     std::vector<std::unique_ptr<RegistryEntry>> entries_;
 };
 

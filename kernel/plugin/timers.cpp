@@ -43,6 +43,11 @@ bool Timers::Disarm(uint64_t id) {
     return found;
 }
 
+size_t Timers::size() {
+    base::MutexLock lock(mutex_);
+    return entries_.size();
+}
+
 void Timers::Loop(runtime::StopToken& stop) {
     while (!stop.stopped()) {
         const auto sleep = RunDue();

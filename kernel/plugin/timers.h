@@ -27,6 +27,8 @@ public:
     /// When it returns, the function neither runs nor will run; from within the function itself it
     /// ends the repetition only. False: no such timer any more.
     bool Disarm(uint64_t id);
+    /// How many are armed.
+    size_t size();
 
 private:
     struct Entry {

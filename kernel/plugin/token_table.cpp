@@ -1,16 +1,25 @@
 #include "kernel/plugin/token_table.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace opensend::plugin {
 namespace {
 
-constexpr size_t kMaxOpenTokens = 65'536;
+constexpr size_t kMaxOpenTokens = 65'536, kMaxOverdueTokens = 65'536;
 
 uint32_t SlotOf(osp_token token) { return static_cast<uint32_t>(token & 0xffffffffu); }
 uint32_t GenerationOf(osp_token token) { return static_cast<uint32_t>(token >> 32); }
 
 }  // namespace
+
+void Latency::Add(std::chrono::nanoseconds time) {
+    const int64_t us = std::max<int64_t>(0, time.count() / 1000);
+    const auto* bound = std::lower_bound(kBoundsUs.begin(), kBoundsUs.end(), us);
+    ++buckets[static_cast<size_t>(bound - kBoundsUs.begin())];
+    ++count;
+    sum_us += static_cast<uint64_t>(us);
+}
 
 const TokenTable::Slot* TokenTable::Find(osp_token token) const {
     if (SlotOf(token) >= slots_.size()) return nullptr;
@@ -22,7 +31,13 @@ std::shared_ptr<Waiter> TokenTable::Close(osp_token token, bool revoked) {
     if (Find(token) == nullptr) return nullptr;
     Slot& slot = slots_[SlotOf(token)];
     if (++slot.generation == 0) slot.generation = 1;
-    slot.revoked_before = revoked;
+    if (revoked && overdue_.insert(token).second) {
+        overdue_order_.push_back(token);
+        if (overdue_order_.size() > kMaxOverdueTokens) {
+            overdue_.erase(overdue_order_.front());
+            overdue_order_.pop_front();
+        }
+    }
     free_.push_back(SlotOf(token));
     --open_;
     return std::exchange(slot.waiter, nullptr);
@@ -42,16 +57,25 @@ osp_token TokenTable::Open(std::shared_ptr<Waiter> waiter) {
     return (osp_token{slots_[index].generation} << 32) | index;
 }
 
+void TokenTable::CountRefused(osp_token token) {
+    if (overdue_.erase(token) > 0) {
+        ++counters_.late;
+        return;
+    }
+    const bool was_issued = GenerationOf(token) != 0 && SlotOf(token) < slots_.size() &&
+                            GenerationOf(token) < slots_[SlotOf(token)].generation;
+    ++(was_issued ? counters_.twice : counters_.unknown);
+    ++counters_.errors;
+    ++stale_;
+}
+
 osp_status TokenTable::Complete(osp_token token, const osp_completion& completion) {
     std::shared_ptr<Waiter> waiter;
     {
         base::MutexLock lock(mutex_);
         waiter = Close(token, false);
         if (waiter == nullptr) {
-            const bool known = SlotOf(token) < slots_.size();
-            const bool late = known && slots_[SlotOf(token)].revoked_before &&
-                              slots_[SlotOf(token)].generation == GenerationOf(token) + 1;
-            ++(late ? counters_.late : counters_.errors);
+            CountRefused(token);
             return OSP_E_STATE;
         }
     }
@@ -63,6 +87,11 @@ osp_status TokenTable::Complete(osp_token token, const osp_completion& completio
 bool TokenTable::Revoke(osp_token token) {
     base::MutexLock lock(mutex_);
     return Close(token, true) != nullptr;
+}
+
+void TokenTable::Settle(osp_token token) {
+    base::MutexLock lock(mutex_);
+    Close(token, false);
 }
 
 void TokenTable::RevokeAll() {

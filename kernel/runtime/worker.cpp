@@ -128,7 +128,11 @@ struct WorkerPool::State {
         NameThisThread(base::Cat(name, "-", number));
         base::MutexLock lock(mutex);
         for (;;) {
-            while (tasks.empty() && !stopping) changed.Wait(lock);
+            while (tasks.empty() && !stopping && surplus == 0) changed.Wait(lock);
+            if (surplus > 0 && !stopping) {
+                --surplus;
+                return;
+            }
             if (tasks.empty()) return;
             auto task = std::move(tasks.front());
             tasks.pop_front();
@@ -145,7 +149,8 @@ struct WorkerPool::State {
     base::CondVar changed;
     std::deque<std::function<void()>> tasks OPENSEND_GUARDED_BY(mutex);
     bool stopping OPENSEND_GUARDED_BY(mutex) = false;
-    std::vector<std::thread> threads;
+    size_t surplus OPENSEND_GUARDED_BY(mutex) = 0;  // threads that are to end
+    std::vector<std::thread> threads;               // grows under the lock until it stops
 };
 
 WorkerPool::WorkerPool(std::string name, size_t threads, size_t max_queue)
@@ -165,6 +170,24 @@ bool WorkerPool::Run(std::function<void()> task) {
     state_->tasks.push_back(std::move(task));
     state_->changed.NotifyOne();
     return true;
+}
+
+void WorkerPool::AddThread() {
+    State* state = state_.get();
+    base::MutexLock lock(state->mutex);
+    if (state->stopping) return;
+    if (state->surplus > 0) {
+        --state->surplus;
+        return;
+    }
+    const size_t number = state->threads.size();
+    state->threads.emplace_back([state, number] { state->Serve(number); });
+}
+
+void WorkerPool::DropThread() {
+    base::MutexLock lock(state_->mutex);
+    ++state_->surplus;
+    state_->changed.NotifyOne();
 }
 
 size_t WorkerPool::queued() const {

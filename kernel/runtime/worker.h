@@ -48,6 +48,10 @@ public:
     /// False when the queue is full: nothing was taken.
     bool Run(std::function<void()> task);
     size_t queued() const;
+    /// One thread more, in place of one that does not come back.
+    void AddThread();
+    /// One thread fewer: the next one that is idle ends.
+    void DropThread();
 
 private:
     struct State;

@@ -67,6 +67,7 @@ export class Instance {
       DATABASE_URL: this.databaseUrl,
       WEBHOOK_SECRET_ENCRYPTION_KEY: '7f'.repeat(8) + '3c19ab04d5e6f708'.repeat(3),
       PORT: String(this.port ?? 3015),
+      OPENSEND_ADMIN__PORT: String(this.adminPort ?? 3017),
       // The buckets stay on, above what the tests do.
       OPENSEND_RATELIMIT__ORG__API__RATE: '100000/s',
       OPENSEND_RATELIMIT__ORG__API__BURST: '100000',
@@ -84,6 +85,7 @@ export class Instance {
   }
   async prepare() {
     this.port = await freePort();
+    this.adminPort = await freePort();
     this.base = `http://127.0.0.1:${this.port}`;
     this.env.OPENSEND_URL ??= `http://localhost:${this.port}`;
     this.run('migrate');

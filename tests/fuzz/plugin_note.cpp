@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "kernel/plugin/grants.h"
 #include "kernel/plugin/load/note.h"
 
 // Reads the bytes as a plugin file, and as the manifest of one.
@@ -13,5 +14,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     }
     (void)opensend::plugin::ReadNote(bytes);
     (void)opensend::plugin::ParseManifest(bytes);
+    (void)opensend::plugin::ParseGrants(bytes);
     return 0;
 }

@@ -1,6 +1,7 @@
 /* One transport kind "bad" that breaks one rule, chosen when it is compiled. */
-#define _POSIX_C_SOURCE 200809L
+#define _GNU_SOURCE
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <unistd.h>
 
@@ -66,6 +67,21 @@ static void Stop(osp_inst* inst) {
 }
 
 static void Destroy(osp_inst* inst) { free(inst); }
+
+#ifdef BAD_RECONFIGURE
+static osp_status Reconfigure(osp_inst* inst, osp_str json, osp_error* error) {
+    (void)inst;
+    if (memmem(json.ptr, json.len, "refuse", 6) == NULL) return OSP_OK;
+    memcpy(error->msg, "not this", 8);
+    error->msg_len = 8;
+    return OSP_E_CONFIG;
+}
+#endif
+
+#ifdef BAD_UNLOAD
+/* Leaves a file, so that the call can be seen. */
+static void Unload(void) { close(open(BAD_UNLOAD, O_WRONLY | O_CREAT | O_CLOEXEC, 0600)); }
+#endif
 
 static osp_status GetCaps(osp_inst* inst, osp_transport_caps* caps) {
     (void)inst;
@@ -167,7 +183,13 @@ static const struct {
 #endif
 
 static const osp_instance_vt kInstance = {
-    .size = sizeof kInstance, .create = Create, .stop = Stop, .destroy = Destroy};
+    .size = sizeof kInstance,
+    .create = Create,
+    .stop = Stop,
+#ifdef BAD_RECONFIGURE
+    .reconfigure = Reconfigure,
+#endif
+    .destroy = Destroy};
 static const osp_kind kKind = {
     .size = sizeof kKind,
     .iface = OSP_KIND_TRANSPORT,
@@ -185,6 +207,9 @@ static const osp_plugin kPlugin = {
     .version = "1",
     .name = "bad",
     .kinds = kKinds,
+#ifdef BAD_UNLOAD
+    .unload = Unload,
+#endif
     .n_kinds = 1};
 
 #ifndef BAD_NO_NOTE

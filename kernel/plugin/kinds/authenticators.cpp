@@ -4,6 +4,8 @@
 #include <string_view>
 #include <utility>
 
+#include "kernel/base/scope_exit.h"
+#include "kernel/plugin/kinds/fingerprint.h"
 #include "kernel/plugin/load/import.h"
 
 namespace opensend::plugin {
@@ -71,6 +73,9 @@ std::optional<AuthResult> FromPlugin(const osp_auth_result& result) {
     return out;
 }
 
+}  // namespace
+
+/// Who asked, until the answer is there.
 class AuthWaiter final : public Waiter {
 public:
     bool Accept(osp_token, const osp_completion& completion) override {
@@ -114,8 +119,6 @@ private:
     std::optional<AuthResult> answer_ OPENSEND_GUARDED_BY(mutex_);
 };
 
-}  // namespace
-
 AuthBackend::AuthBackend(
     std::unique_ptr<Instance> instance, osp_auth_v1 table, std::chrono::milliseconds timeout
 )
@@ -131,53 +134,109 @@ Checked<std::unique_ptr<AuthBackend>> AuthBackend::Make(
     return std::unique_ptr<AuthBackend>(new AuthBackend(std::move(instance), table, call_timeout));
 }
 
-std::optional<model::AuthResult> AuthBackend::Ask(const model::AuthRequest& request) {
-    const base::Clock& clock = instance_->clock();
-    const base::MonoTime deadline =
-        request.deadline.ns != 0 ? request.deadline : clock.Mono() + call_timeout_;
-    const auto waiter = std::make_shared<AuthWaiter>();
-    const osp_token token = instance_->running() ? instance_->tokens().Open(waiter) : 0;
-    if (token == 0) return Later();
+/// One question: everything the plugin is lent lives as long as its call, which may last longer
+/// than the one who asked.
+struct AuthBackend::Call {
+    std::shared_ptr<Instance> instance;
+    osp_auth_v1 table{};
+    std::shared_ptr<const model::AuthRequest> request;
+    std::shared_ptr<AuthWaiter> waiter;
+    base::MonoTime deadline;
+    osp_token token = 0;
     std::vector<osp_kv> attributes;
-    for (const auto& [key, value] : request.attributes)
-        attributes.push_back({ViewStr(key), ViewStr(value)});
     osp_auth_req view{};
-    view.size = sizeof view;
-    view.token = token;
-    view.scheme = ViewStr(request.scheme);
-    const std::string_view credential = request.credential.Reveal();
-    view.credential = {reinterpret_cast<const uint8_t*>(credential.data()), credential.size()};
-    view.peer = ViewStr(request.peer);
-    view.method = ViewStr(request.method);
-    view.path = ViewStr(request.path);
-    view.listener = ViewStr(request.listener);
-    view.attrs = attributes.data();
-    view.n_attrs = static_cast<uint32_t>(attributes.size());
-    view.deadline = static_cast<osp_time>(deadline.ns);
+    Fingerprint fingerprint;
+};
 
-    ++instance_->counters().calls;
+void AuthBackend::Run(const std::shared_ptr<Call>& call) {
+    Instance& instance = *call->instance;
     osp_error error{};
     error.size = sizeof error;
     osp_status status = OSP_E_TIMEOUT;
-    if (instance_->strand().Enter(deadline)) {
-        status = table_.authenticate(instance_->raw(), &view, &error);
-        instance_->strand().Leave();
-    }
-    if (status < 0 && instance_->tokens().Revoke(token)) {
-        ++instance_->counters().errors;
-        return FromStatus(status);
-    }
-    if (!waiter->WaitUntil(deadline, clock) && instance_->tokens().Revoke(token)) {
-        ++instance_->counters().errors;
+    instance.OnStrand(call->deadline, "authenticate", [&] {
+        // Out of service meanwhile, or nobody waits for the answer any more.
+        if (!instance.running() || !instance.tokens().IsOpen(call->token)) return;
+        ++instance.counters().calls;
+        status = call->table.authenticate(instance.raw(), &call->view, &error);
+    });
+    if (status >= 0 || !instance.tokens().Revoke(call->token)) return;
+    ++instance.counters().errors;
+    const osp_completion completion{sizeof completion, status, nullptr, nullptr};
+    call->waiter->Accept(call->token, completion);
+}
+
+std::optional<model::AuthResult> AuthBackend::Ask(
+    const std::shared_ptr<const model::AuthRequest>& request
+) {
+    Instance& instance = *instance_;
+    const base::Clock& clock = instance.clock();
+    const auto call = std::make_shared<Call>();
+    const auto waiter = std::make_shared<AuthWaiter>();
+    call->deadline = request->deadline.ns != 0 ? request->deadline : clock.Mono() + call_timeout_;
+    if (!instance.running() || !instance.vitals().breaker().Admit(clock.Mono())) return Later();
+    call->token = instance.tokens().Open(waiter);
+    if (call->token == 0) return Later();
+    call->instance = instance_;
+    call->table = table_;
+    call->request = request;
+    call->waiter = waiter;
+    call->fingerprint = FingerprintOf(*request);
+    for (const auto& [key, value] : request->attributes)
+        call->attributes.push_back({ViewStr(key), ViewStr(value)});
+    osp_auth_req& view = call->view;
+    view.size = sizeof view;
+    view.token = call->token;
+    view.scheme = ViewStr(request->scheme);
+    const std::string_view credential = request->credential.Reveal();
+    view.credential = {reinterpret_cast<const uint8_t*>(credential.data()), credential.size()};
+    view.peer = ViewStr(request->peer);
+    view.method = ViewStr(request->method);
+    view.path = ViewStr(request->path);
+    view.listener = ViewStr(request->listener);
+    view.attrs = call->attributes.data();
+    view.n_attrs = static_cast<uint32_t>(call->attributes.size());
+    view.deadline = static_cast<osp_time>(call->deadline.ns);
+
+    const uint64_t host_failures = instance.vitals().host_failures();
+    ++instance.calls_inside();
+    const auto run = [call] {
+        const base::ScopeExit leave([&] { --call->instance->calls_inside(); });
+        Run(call);
+    };
+    // A plugin that blocks keeps a thread of its own busy, not the one of a request.
+    if (!instance.vitals().needs_pool()) {
+        run();
+    } else if (!instance.OnPool(run)) {
+        --instance.calls_inside();
+        instance.tokens().Revoke(call->token);
         return Later();
     }
-    return waiter->Take();
+    const bool answered =
+        waiter->WaitUntil(call->deadline, clock) || !instance.tokens().Revoke(call->token);
+    auto answer = answered ? waiter->Take() : std::optional<model::AuthResult>(Later());
+    if (!answered) ++instance.counters().errors;
+    const bool later = answer && answer->decision == AuthDecision::kUnavailable;
+    // A refusal is an answer; only what a caller cannot provoke, and what is not the fault of the
+    // host, counts against the backend.
+    if (!later || instance.vitals().host_failures() == host_failures)
+        instance.vitals().breaker().Report(
+            later ? model::ResultClass::kTemp : model::ResultClass::kOk, clock.Mono()
+        );
+    const std::string changed =
+        ForbiddenChange(call->fingerprint, FingerprintOf(*request), instance.grants());
+    if (!changed.empty()) {
+        instance.vitals().Violate(changed);
+        return Later();
+    }
+    return answer;
 }
 
 model::AuthResult AuthChain::Authenticate(model::AuthRequest request) {
-    for (const auto& backend : backends_) {
-        if (!backend) return Later();
-        if (auto answer = backend->Ask(request)) return std::move(*answer);
+    const auto shared = std::make_shared<const model::AuthRequest>(std::move(request));
+    for (const auto& seat : seats_) {
+        const auto use = seat->Take();
+        if (!use) return Later();
+        if (auto answer = use->Ask(shared)) return std::move(*answer);
     }
     return Denied("invalid");
 }

@@ -9,6 +9,7 @@ namespace opensend::plugin {
 namespace {
 
 constexpr size_t kMaxOverdue = 1024;
+constexpr uint32_t kSampleEvery = 1024;  // calls of which one is timed
 
 void FillRequests(
     std::span<const model::RateBucket> buckets, bool peek, std::vector<osp_rl_req>& out
@@ -85,6 +86,9 @@ model::RateVerdict PluginLimiter::Acquire(std::span<const model::RateBucket> buc
     if (buckets.empty()) return verdict;
     verdict.allowed = false;
     verdict.store_failed = true;
+    model::SharedBreaker& breaker = instance_->vitals().breaker();
+    const base::MonoTime now = instance_->clock().Mono();
+    if (!instance_->running() || !breaker.Admit(now)) return verdict;
     const bool too_many = overdue_.With([](auto& list) { return list.size() >= kMaxOverdue; });
     thread_local std::shared_ptr<Loan> reusable;
     if (!reusable) reusable = std::make_shared<Loan>();
@@ -93,7 +97,7 @@ model::RateVerdict PluginLimiter::Acquire(std::span<const model::RateBucket> buc
         base::MutexLock lock(loan->mutex);
         loan->done = false;
     }
-    const osp_token token = too_many || !instance_->running() ? 0 : instance_->tokens().Open(loan);
+    const osp_token token = too_many ? 0 : instance_->tokens().Open(loan);
     if (token == 0) return verdict;
     FillRequests(buckets, peek, loan->requests);
     loan->keys.resize(buckets.size());
@@ -104,11 +108,16 @@ model::RateVerdict PluginLimiter::Acquire(std::span<const model::RateBucket> buc
     loan->results.assign(buckets.size(), osp_rl_res{sizeof(osp_rl_res), 0, 0, 0, 0, 0, 0});
 
     ++instance_->counters().calls;
-    const auto deadline = static_cast<osp_time>((instance_->clock().Mono() + call_timeout_).ns);
+    const bool is_timed = samples_++ % kSampleEvery == 0;
+    const auto began = is_timed ? instance_->clock().Mono() : base::MonoTime{0};
+    const auto deadline = static_cast<osp_time>((now + call_timeout_).ns);
+    ++instance_->calls_inside();
     const osp_status status = table_.acquire(
         instance_->raw(), loan->requests.data(), sizeof(osp_rl_req), loan->results.data(),
         sizeof(osp_rl_res), static_cast<uint32_t>(buckets.size()), token, deadline
     );
+    --instance_->calls_inside();
+    if (is_timed) instance_->vitals().Took("acquire", instance_->clock().Mono() - began, false);
     bool answered = status == OSP_OK;
     if (status == OSP_PENDING) {
         answered = WaitForAnswer(loan, token);
@@ -117,8 +126,9 @@ model::RateVerdict PluginLimiter::Acquire(std::span<const model::RateBucket> buc
             overdue_.With([&](auto& list) { list.push_back(loan); });
         }
     } else {
-        instance_->tokens().Revoke(token);
+        instance_->tokens().Settle(token);
     }
+    breaker.Report(answered ? model::ResultClass::kOk : model::ResultClass::kTemp, now);
     if (!answered) {
         ++instance_->counters().errors;
         return verdict;
@@ -141,6 +151,19 @@ void PluginLimiter::Refund(std::span<const model::RateBucket> buckets) {
     table_.refund(
         instance_->raw(), requests.data(), sizeof(osp_rl_req), static_cast<uint32_t>(buckets.size())
     );
+}
+
+model::RateVerdict LimiterSeat::Acquire(std::span<const model::RateBucket> buckets, bool peek) {
+    if (const auto use = current_.Take()) return use->Acquire(buckets, peek);
+    model::RateVerdict verdict;
+    verdict.buckets.resize(buckets.size());
+    verdict.allowed = buckets.empty();
+    verdict.store_failed = !buckets.empty();
+    return verdict;
+}
+
+void LimiterSeat::Refund(std::span<const model::RateBucket> buckets) {
+    if (const auto use = current_.Take()) use->Refund(buckets);
 }
 
 }  // namespace opensend::plugin

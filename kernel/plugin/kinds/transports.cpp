@@ -5,9 +5,9 @@
 #include <thread>
 #include <utility>
 
-#include "kernel/base/guarded.h"
 #include "kernel/base/scope_exit.h"
 #include "kernel/plugin/kinds/classify.h"
+#include "kernel/plugin/kinds/fingerprint.h"
 #include "kernel/plugin/load/import.h"
 
 namespace opensend::plugin {
@@ -17,15 +17,9 @@ using model::ResultClass;
 
 constexpr uint32_t kMaxThreads = 64, kMaxBatch = 1000, kMaxResults = 100'000;
 constexpr size_t kMaxQueuedBatches = 1024;
+constexpr std::string_view kChanged = "the plugin changed the message";
 
 osp_str StrOfView(std::string_view text) { return {text.data(), text.size()}; }
-
-uint64_t Fingerprint(const model::OutgoingMessage& message) {
-    const std::hash<std::string_view> hash;
-    uint64_t sum = hash(message.data) * 31 + hash(message.mail_from);
-    for (const std::string& recipient : message.recipients) sum = sum * 31 + hash(recipient);
-    return sum;
-}
 
 model::DeliveryResult SameForAll(
     const model::OutgoingMessage& message, ResultClass result, std::string diagnostic
@@ -38,12 +32,27 @@ model::DeliveryResult SameForAll(
 
 }  // namespace
 
+/// What became of one blocking call.
+struct CallFate {
+    enum State { kRunning = 1, kLost, kReturned };
+    std::atomic<int> state{kRunning};
+};
+
 struct PluginTransport::Core {
     Core(Timers& timers, std::chrono::milliseconds timeout)
         : deadlines(timers), call_timeout(timeout) {}
     void RunBatch(const Batch& batch);
     void Submit(const Batch& batch, const osp_batch& views);
     void AnswerRest(const Batch& batch, osp_status status, const osp_error& error);
+    /// A blocking call that lasts beyond a deadline: another thread takes the place of its own.
+    void LoseThread() {
+        pool->AddThread();
+        instance->vitals().LoseThread();
+    }
+    void ThreadIsBack() {
+        pool->DropThread();
+        instance->vitals().ThreadIsBack();
+    }
 
     Timers& deadlines;
     const std::chrono::milliseconds call_timeout;
@@ -52,6 +61,7 @@ struct PluginTransport::Core {
     osp_transport_caps caps{};
     bool blocking = true;
     std::atomic<int> calls_inside{0};
+    std::atomic<int> batches{0};                // queued, or in a call
     std::unique_ptr<runtime::WorkerPool> pool;  // last: its threads use the rest
 };
 
@@ -70,7 +80,7 @@ public:
         : owner_(std::move(core)),
           core_(*owner_),
           message_(std::move(message)),
-          fingerprint_(Fingerprint(*message_)),
+          fingerprint_(FingerprintOf(*message_)),
           index_(index),
           done_(std::move(done)) {}
 
@@ -90,8 +100,14 @@ public:
         );
         return true;
     }
-    /// The views of the message; false: it has been answered already.
-    bool Begin(osp_msg& view) {
+    /// The views of the message; false: it has been answered, or will be at its deadline.
+    bool Begin(osp_msg& view, std::shared_ptr<CallFate> call) {
+        if (!core_.instance->running() || IsChanged()) {
+            AnswerUnlessDone(ResultClass::kNotTried, "the transport is out of service");
+            return false;
+        }
+        if (core_.instance->clock().Mono() >= deadline_) return false;
+        call_ = std::move(call);
         begun_ = true;
         if (!core_.instance->tokens().IsOpen(token_)) return false;
         for (const std::string& recipient : message_->recipients)
@@ -121,6 +137,7 @@ public:
     /// The host's own answer, if the plugin has not given one.
     void AnswerUnlessDone(ResultClass result, std::string_view diagnostic) {
         if (!core_.instance->tokens().Revoke(token_)) return;
+        if (begun_ && IsChanged()) return FinishChanged();
         if (result != ResultClass::kNotTried) ++core_.instance->counters().errors;
         Finish(SameForAll(*message_, result, Printable(diagnostic, 1000)));
     }
@@ -141,12 +158,11 @@ public:
             ++core_.instance->counters().errors;
         }
         if (!readable) results = SameForAll(*message_, ResultClass::kProtocol, "unreadable result");
-        if (Fingerprint(*message_) != fingerprint_) {
-            ++core_.instance->counters().errors;
-            results =
-                SameForAll(*message_, ResultClass::kProtocol, "the plugin changed the message");
+        if (IsChanged()) {
+            FinishChanged();
+        } else {
+            Finish(std::move(results));
         }
-        Finish(std::move(results));
         return readable;
     }
 
@@ -157,10 +173,26 @@ private:
         ++core_.calls_inside;
         const base::ScopeExit leave([this] { --core_.calls_inside; });
         if (!core_.instance->tokens().Revoke(token_)) return;
+        int running = CallFate::kRunning;
+        if (begun_ && call_ && call_->state.compare_exchange_strong(running, CallFate::kLost))
+            core_.LoseThread();
         if (core_.table.cancel != nullptr && begun_)
             core_.table.cancel(core_.instance->raw(), token_);
         ++core_.instance->counters().errors;
+        if (begun_ && IsChanged()) return FinishChanged();
         FinishUnanswered("no answer before the deadline");
+    }
+    /// Compares with what it was at first; a change that is not granted ends the instance.
+    bool IsChanged() {
+        const std::string part =
+            ForbiddenChange(fingerprint_, FingerprintOf(*message_), core_.instance->grants());
+        if (part.empty()) return false;
+        core_.instance->vitals().Violate(part);
+        return true;
+    }
+    void FinishChanged() {
+        ++core_.instance->counters().errors;
+        Finish(SameForAll(*message_, ResultClass::kProtocol, std::string(kChanged)));
     }
     void FinishUnanswered(std::string why) {
         const auto result = begun_ ? ResultClass::kOkUnknown : ResultClass::kNotTried;
@@ -201,23 +233,26 @@ private:
     const std::shared_ptr<Core> owner_;
     Core& core_;
     const std::shared_ptr<const model::OutgoingMessage> message_;
-    const uint64_t fingerprint_;
+    const Fingerprint fingerprint_;
     const size_t index_;
     const Done done_;
     osp_token token_ = 0;
     std::atomic<uint64_t> timer_{0};
     base::MonoTime deadline_;
+    std::shared_ptr<CallFate> call_;  // set before begun_; null: not a blocking call
     std::atomic<bool> begun_{false};
     std::vector<osp_rcpt> recipients_;
     std::vector<osp_kv> meta_;
 };
 
 void PluginTransport::Core::RunBatch(const Batch& batch) {
+    const base::ScopeExit over([this] { --batches; });
+    const auto call = blocking ? std::make_shared<CallFate>() : nullptr;
     std::vector<osp_msg> messages;
     Batch begun;
     for (const auto& delivery : batch) {
         osp_msg view{};
-        if (!delivery->Begin(view)) continue;
+        if (!delivery->Begin(view, call)) continue;
         messages.push_back(view);
         begun.push_back(delivery);
     }
@@ -233,7 +268,10 @@ void PluginTransport::Core::RunBatch(const Batch& batch) {
     if (!blocking) return Submit(begun, views);
     osp_error error{};
     error.size = sizeof error;
+    const auto began = std::chrono::steady_clock::now();
     const osp_status status = table.send(instance->raw(), &views, &error);
+    instance->vitals().Took("send", std::chrono::steady_clock::now() - began, false);
+    if (call->state.exchange(CallFate::kReturned) == CallFate::kLost) ThreadIsBack();
     AnswerRest(begun, status, error);
 }
 
@@ -241,10 +279,9 @@ void PluginTransport::Core::Submit(const Batch& batch, const osp_batch& views) {
     osp_error error{};
     error.size = sizeof error;
     osp_status status = OSP_E_BUSY;
-    if (instance->strand().Enter(instance->clock().Mono() + call_timeout)) {
+    instance->OnStrand(instance->clock().Mono() + call_timeout, "submit", [&] {
         status = table.submit(instance->raw(), &views, &error);
-        instance->strand().Leave();
-    }
+    });
     if (status < 0) AnswerRest(batch, status, error);
 }
 
@@ -316,7 +353,9 @@ void PluginTransport::Deliver(
     const auto hand_over = [&] {
         if (part.empty()) return;
         Core* core = core_.get();
+        ++core->batches;
         if (!core->pool->Run([core, part] { core->RunBatch(part); })) {
+            --core->batches;
             for (const auto& delivery : part)
                 delivery->AnswerUnlessDone(ResultClass::kNotTried, "the transport is busy");
         }
@@ -330,22 +369,52 @@ void PluginTransport::Deliver(
     hand_over();
 }
 
-void PluginTransport::Shutdown(base::MonoTime deadline) {
+Checked<bool> PluginTransport::Probe(base::MonoTime deadline) {
+    if (core_->table.probe == nullptr) return true;
+    osp_error error{};
+    error.size = sizeof error;
+    const osp_status status =
+        core_->table.probe(core_->instance->raw(), static_cast<osp_time>(deadline.ns), &error);
+    if (status == OSP_OK || status == OSP_E_UNSUPPORTED) return true;
+    const std::string_view text(error.msg, std::min<size_t>(error.msg_len, sizeof error.msg));
+    return Refuse("probe", "success", base::Cat("status ", status, ": ", Printable(text, 300)));
+}
+
+bool PluginTransport::Shutdown(base::MonoTime deadline) {
     const std::shared_ptr<Core> core = std::exchange(core_, nullptr);
-    if (!core) return;
+    if (!core) return true;
+    const base::Clock& clock = core->instance->clock();
+    const auto wait_for = [&](const std::atomic<int>& count) {
+        while (count > 0 && clock.Mono() < deadline)
+            std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    };
+    // What has been taken goes out before the plugin is told that nothing more comes.
+    wait_for(core->batches);
     core->instance->Drain(deadline);
     core->instance->tokens().RevokeAll();
-    const base::Clock& clock = core->instance->clock();
-    while (core->calls_inside > 0 && clock.Mono() < deadline)
-        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    wait_for(core->calls_inside);
     if (core->calls_inside > 0) {
-        // Somebody is still inside: neither joining nor freeing would be right.
-        static auto* const kept = new base::Guarded<std::vector<std::shared_ptr<Core>>>;
-        kept->With([&](auto& list) { list.push_back(core); });
-        return;
+        core->instance->vitals().SetState(InstanceState::kStopped);
+        KeepForGood(core);
+        return false;
     }
     core->pool.reset();
     core->instance->Stop();
+    return true;
+}
+
+model::TransportCaps TransportSeat::caps() const {
+    const auto use = current_.Take();
+    return use ? use->caps() : model::TransportCaps{};
+}
+
+void TransportSeat::Deliver(
+    std::vector<std::shared_ptr<const model::OutgoingMessage>> batch,
+    std::function<void(size_t, model::DeliveryResult)> done
+) {
+    if (const auto use = current_.Take()) return use->Deliver(std::move(batch), std::move(done));
+    for (size_t i = 0; i < batch.size(); ++i)
+        done(i, SameForAll(*batch[i], ResultClass::kNotTried, "the transport is out of service"));
 }
 
 }  // namespace opensend::plugin

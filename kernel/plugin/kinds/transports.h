@@ -6,14 +6,15 @@
 #include <vector>
 
 #include "kernel/model/transport.h"
-#include "kernel/plugin/instance.h"
+#include "kernel/plugin/kinds/adapter.h"
+#include "kernel/plugin/switch.h"
 #include "kernel/runtime/worker.h"
 
 namespace opensend::plugin {
 
 /// A transport instance as the kernel sees it. Blocking calls run on threads of its own, as many as
 /// the plugin allows; the host's timers answer for a message whose deadline has passed.
-class PluginTransport final : public model::Transport {
+class PluginTransport final : public model::Transport, public Adapter {
 public:
     /// Reads the table and the caps.
     static Checked<std::unique_ptr<PluginTransport>> Make(
@@ -31,10 +32,11 @@ public:
         std::function<void(size_t, model::DeliveryResult)> done
     ) override;
 
-    Instance& instance();
-    /// Drain, then stop and destroy. A call that does not come back keeps its instance and thread
-    /// for the rest of the process.
-    void Shutdown(base::MonoTime deadline);
+    Instance& instance() override;
+    Checked<bool> Probe(base::MonoTime deadline) override;
+    /// What waits in here is handed over first. A call that does not come back keeps its instance
+    /// and thread for the rest of the process.
+    bool Shutdown(base::MonoTime deadline) override;
 
 private:
     class Delivery;
@@ -45,6 +47,25 @@ private:
 
     const std::string name_;
     std::shared_ptr<Core> core_;
+};
+
+/// The place of a transport: what the dispatcher holds while instances come and go.
+class TransportSeat final : public model::Transport {
+public:
+    explicit TransportSeat(std::string name) : name_(std::move(name)) {}
+
+    const std::string& name() const override { return name_; }
+    model::TransportCaps caps() const override;
+    /// Without an instance every message comes back as not tried.
+    void Deliver(
+        std::vector<std::shared_ptr<const model::OutgoingMessage>> batch,
+        std::function<void(size_t, model::DeliveryResult)> done
+    ) override;
+    Switch<PluginTransport>& current() { return current_; }
+
+private:
+    const std::string name_;
+    mutable Switch<PluginTransport> current_;
 };
 
 }  // namespace opensend::plugin

@@ -98,7 +98,8 @@ Checked<LoadedPlugin> Load(PluginFile& file) {
     if (!Import(entry(), OPENSEND_SIZE_THROUGH(osp_plugin, n_kinds), plugin))
         return Refuse("descriptor", "a struct of at least 76 bytes", "a shorter one");
     if (auto problem = CheckDescriptor(plugin)) return base::Failure{std::move(*problem)};
-    LoadedPlugin loaded{NameText(plugin.id), NameText(plugin.version), {}, plugin.load};
+    LoadedPlugin loaded{
+        NameText(plugin.id), NameText(plugin.version), {}, plugin.load, plugin.unload};
     for (uint32_t i = 0; i < plugin.n_kinds; ++i) {
         auto kind = ImportKind(plugin.kinds[i]);
         if (!kind.ok()) return base::Failure{kind.error()};
@@ -107,6 +108,7 @@ Checked<LoadedPlugin> Load(PluginFile& file) {
     if (auto problem = CompareWithNote(plugin, loaded, file))
         return base::Failure{std::move(*problem)};
     FillSuccess(loaded.load);
+    FillNothing(loaded.unload);
     return loaded;
 }
 

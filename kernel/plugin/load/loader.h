@@ -20,6 +20,7 @@ struct LoadedPlugin {
     std::string id, version;
     std::vector<LoadedKind> kinds;
     osp_status (*load)(const osp_host*, osp_error*) noexcept = nullptr;
+    void (*unload)() noexcept = nullptr;  // never empty once loaded
 };
 
 /// Maps the file that passed the gate, asks for its descriptor and compares it with the manifest.

@@ -1,13 +1,14 @@
 #pragma once
 
 #include <functional>
-#include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "kernel/base/clock.h"
 #include "kernel/base/guarded.h"
+#include "kernel/model/breaker.h"
 #include "kernel/model/delivery_outcome.h"
 
 namespace opensend::delivery {
@@ -24,29 +25,19 @@ struct RouteGroup {
     std::vector<std::string> domains, streams, orgs;  // empty: any
 };
 
-/// Opens after 5 failures in 60 s or one auth_config; half-open after 30 s, doubling to 10 min; one
-/// probe at a time (SEND-23).
-class Breaker {
-public:
-    enum class State { kClosed = 1, kOpen, kHalfOpen };
-    /// True when a call may be made now; in the half-open state it admits one.
-    bool Admit(base::MonoTime now);
-    void Report(model::ResultClass result, base::MonoTime now);
-    State state(base::MonoTime now) const;
-
-private:
-    std::vector<base::MonoTime> failures_;
-    base::MonoTime open_until_{0};
-    std::chrono::seconds pause_{30};
-    bool open_ = false;
-    bool probing_ = false;
-    base::MonoTime probe_since_{0};
-};
+using model::Breaker;
 
 /// Which transport takes a message, and why not. Thread-safe.
 class RoutePlanner {
 public:
-    explicit RoutePlanner(std::vector<RouteGroup> groups) : groups_(std::move(groups)) {}
+    /// The breaker of transport t is that of `board` under prefix + t; null: boards of its own.
+    explicit RoutePlanner(
+        std::vector<RouteGroup> groups,
+        model::BreakerBoard* board = nullptr,
+        std::string prefix = {}
+    );
+    /// Other groups from now on; breakers stay.
+    void SetGroups(std::vector<RouteGroup> groups);
 
     struct Choice {
         std::string transport;  // empty: none
@@ -64,11 +55,16 @@ public:
     void Report(const std::string& transport, model::ResultClass result, base::MonoTime now);
 
 private:
-    const RouteGroup* GroupFor(
-        std::string_view domain, std::string_view stream, std::string_view org
-    ) const;
-    std::vector<RouteGroup> groups_;  // constant after construction
-    base::Guarded<std::map<std::string, Breaker>> breakers_;
+    static const RouteGroup* GroupFor(
+        const std::vector<RouteGroup>& groups,
+        std::string_view domain,
+        std::string_view stream,
+        std::string_view org
+    );
+    base::Guarded<std::shared_ptr<const std::vector<RouteGroup>>> groups_;
+    model::BreakerBoard own_board_;
+    model::BreakerBoard& board_;
+    const std::string prefix_;
 };
 
 }  // namespace opensend::delivery

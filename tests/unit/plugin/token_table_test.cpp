@@ -38,6 +38,25 @@ TEST_F(TokenTableTest, ARevokedTokenIsLate) {
     EXPECT_EQ(counters.late, 1u);
 }
 
+TEST_F(TokenTableTest, LateTwiceAndInventedAreToldApart) {
+    const osp_token late = table.Open(waiter);
+    table.Revoke(late);
+    const osp_token fresh = table.Open(waiter);
+    EXPECT_EQ(table.Complete(late, done), OSP_E_STATE) << "its slot is in use again";
+    EXPECT_EQ(counters.late, 1u);
+    table.Complete(late, done);
+    EXPECT_EQ(counters.twice, 1u);
+    table.Complete(0, done);
+    table.Complete(~osp_token{0}, done);
+    table.Complete(fresh + (osp_token{5} << 32), done);
+    EXPECT_EQ(counters.unknown, 3u);
+    table.Settle(fresh);
+    table.Complete(fresh, done);
+    EXPECT_EQ(counters.twice, 2u);
+    EXPECT_EQ(table.stale_count(), 5u);
+    EXPECT_EQ(waiter->accepted, 0);
+}
+
 TEST_F(TokenTableTest, AnOldTokenNeverFitsItsReusedSlot) {
     const osp_token old = table.Open(waiter);
     table.Complete(old, done);

@@ -6,6 +6,7 @@
 #include <future>
 #include <stdexcept>
 #include <string>
+#include <thread>
 
 #include <gtest/gtest.h>
 
@@ -77,6 +78,34 @@ TEST(WorkerPool, RefusesWhatDoesNotFitAndFinishesTheRest) {
         release.set_value();
     }
     EXPECT_EQ(done, 3);
+}
+
+TEST(WorkerPool, AThreadThatHangsIsReplacedAndGivesWayWhenItReturns) {
+    std::promise<void> release, started, other;
+    std::atomic<int> together = 0, most = 0;
+    WorkerPool pool("pool", 1, 100);
+    EXPECT_TRUE(pool.Run([&] {
+        started.set_value();
+        release.get_future().wait();
+        pool.DropThread();
+    }));
+    started.get_future().wait();
+    pool.AddThread();
+    EXPECT_TRUE(pool.Run([&] { other.set_value(); }));
+    other.get_future().get();
+    release.set_value();
+    std::promise<void> last;
+    for (int i = 0; i < 50; ++i) {
+        EXPECT_TRUE(pool.Run([&, i] {
+            const int now = ++together;
+            if (i > 10 && now > most) most = now;
+            std::this_thread::sleep_for(std::chrono::milliseconds(1));
+            --together;
+            if (i == 49) last.set_value();
+        }));
+    }
+    last.get_future().get();
+    EXPECT_EQ(most, 1) << "one of the two has ended";
 }
 
 TEST(WorkerPool, ATaskThatThrowsEndsNothing) {
