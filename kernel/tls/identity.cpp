@@ -18,26 +18,7 @@ namespace {
 constexpr std::chrono::seconds kLookEvery{1};
 constexpr char kCiphers[] = "ECDHE+AESGCM:ECDHE+CHACHA20";
 
-struct FreeContext {
-    void operator()(SSL_CTX* context) const { SSL_CTX_free(context); }
-};
-using Context = std::unique_ptr<SSL_CTX, FreeContext>;
-
-/// What changes when a file is replaced or written.
-struct Stamp {
-    int64_t modified_ns = 0;
-    uint64_t inode = 0;
-    int64_t size = -1;
-    bool operator==(const Stamp&) const = default;
-};
-
-Stamp StampOf(const std::string& path) {
-    struct stat info {};
-    if (::stat(path.c_str(), &info) != 0) return {};
-    return {
-        static_cast<int64_t>(info.st_mtim.tv_sec) * 1'000'000'000 + info.st_mtim.tv_nsec,
-        info.st_ino, info.st_size};
-}
+using Context = std::shared_ptr<SSL_CTX>;
 
 std::string LastError() {
     const unsigned long code = ERR_get_error();
@@ -66,7 +47,21 @@ base::Time EndOf(const X509* certificate) {
 }  // namespace
 
 struct Identity::State {
-    Context context;
+    /// What changes when a file is replaced or written.
+    struct Stamp {
+        int64_t modified_ns = 0;
+        uint64_t inode = 0;
+        int64_t size = -1;
+        bool operator==(const Stamp&) const = default;
+    };
+    static Stamp StampOf(const std::string& path) {
+        struct stat info {};
+        if (::stat(path.c_str(), &info) != 0) return {};
+        return {
+            static_cast<int64_t>(info.st_mtim.tv_sec) * 1'000'000'000 + info.st_mtim.tv_nsec,
+            info.st_ino, info.st_size};
+    }
+    std::shared_ptr<SSL_CTX> context;
     base::Time not_after;
     Stamp cert, key;
     base::MonoTime looked;
@@ -76,7 +71,7 @@ namespace {
 
 base::Result<Context, std::string> ReadFiles(const std::string& cert, const std::string& key) {
     ERR_clear_error();
-    Context context(SSL_CTX_new(TLS_server_method()));
+    Context context(SSL_CTX_new(TLS_server_method()), SSL_CTX_free);
     OPENSEND_CHECK(context != nullptr, "memory for a TLS context");
     SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION);
     SSL_CTX_set_options(
@@ -109,8 +104,8 @@ Identity::Identity(std::string cert_path, std::string key_path, const base::Cloc
 Identity::~Identity() = default;
 
 base::Result<bool, std::string> Identity::Reload() {
-    const Stamp cert = StampOf(cert_path_);
-    const Stamp key = StampOf(key_path_);
+    const auto cert = State::StampOf(cert_path_);
+    const auto key = State::StampOf(key_path_);
     auto context = ReadFiles(cert_path_, key_path_);
     if (!context) return base::Failure{context.error()};
     auto state = std::make_unique<State>();
@@ -132,8 +127,8 @@ void Identity::ReloadIfChanged() {
         return true;
     });
     if (!look) return;
-    const Stamp cert = StampOf(cert_path_);
-    const Stamp key = StampOf(key_path_);
+    const auto cert = State::StampOf(cert_path_);
+    const auto key = State::StampOf(key_path_);
     const bool changed =
         state_.With([&](auto& current) { return !(current->cert == cert && current->key == key); });
     if (!changed) return;
