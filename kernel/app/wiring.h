@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -18,6 +19,8 @@ bool IsSqlite(const runtime::Config& config);
 std::vector<base::Cidr> Cidrs(const std::vector<std::string>& texts);
 /// The rules for outbound URLs that the configuration gives.
 egress::Rules EgressRulesOf(const runtime::Config& config);
+/// What the operator asks of every plugin file.
+std::shared_ptr<const plugin::GatePolicy> PluginPolicy(const runtime::Config& config);
 /// What the plugin host is told.
 plugin::HostConfig PluginHostConfig(const runtime::Config& config);
 /// A line that a plugin logs, in the server's log.

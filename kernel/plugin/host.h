@@ -12,6 +12,7 @@
 #include "kernel/model/authenticator.h"
 #include "kernel/model/rate_limiter.h"
 #include "kernel/model/transport.h"
+#include "kernel/plugin/load/policy.h"
 
 namespace opensend::plugin {
 
@@ -22,6 +23,9 @@ struct PluginConfig {
     std::string sha256;  // pinned; empty: not
     bool required = false;
     std::string config_json = "{}";  // plugins.<name>.config.*; secrets as {"$secret":"<ref>"}
+    /// plugins.<name>.grants.* as they were written; nullopt: not known.
+    std::optional<std::map<std::string, std::string>> written_grants{};
+    std::shared_ptr<const GatePolicy> policy{};  // null: a file is checked on its own
 };
 
 /// One transport.<n> block. `config_json` holds secrets as {"$secret":"<ref>"} only.

@@ -4,12 +4,18 @@
 
 namespace opensend::plugin {
 
+GateRequest GateRequestOf(const std::string& dir, const PluginConfig& plugin) {
+    const std::string file = plugin.file.empty() ? plugin.name + ".so" : plugin.file;
+    std::string path = file.front() == '/' ? file : base::Cat(dir, "/", file);
+    return {plugin.name, std::move(path),       plugin.sha256,
+            true,        plugin.written_grants, plugin.policy};
+}
+
 Registry::Registry(const HostConfig& config) {
     for (const PluginConfig& plugin : config.plugins) {
         auto entry = std::make_unique<RegistryEntry>();
         entry->config = plugin;
-        const std::string file = plugin.file.empty() ? plugin.name + ".so" : plugin.file;
-        entry->path = file.front() == '/' ? file : base::Cat(config.dir, "/", file);
+        entry->path = GateRequestOf(config.dir, plugin).path;
         const auto loaded = LoadEntry(*entry);
         entry->up = loaded.ok();
         if (!loaded.ok()) entry->problem = Describe(plugin.name, loaded.error());
@@ -22,7 +28,9 @@ Checked<bool> Registry::LoadEntry(RegistryEntry& entry) const {
         if (other->config.name == entry.config.name)
             return Refuse("name", "a name of its own", "a plugin of that name");
     }
-    auto file = PassGate(entry.path, entry.config.sha256);
+    GateRequest request = GateRequestOf({}, entry.config);
+    request.path = entry.path;
+    auto file = PassGate(request);
     if (!file.ok()) return base::Failure{file.error()};
     auto loaded = Load(**file);
     if (!loaded.ok()) return base::Failure{loaded.error()};

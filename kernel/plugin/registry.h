@@ -10,6 +10,9 @@
 
 namespace opensend::plugin {
 
+/// What the gate is asked about a plugin of the configuration; `dir` is plugins.dir.
+GateRequest GateRequestOf(const std::string& dir, const PluginConfig& plugin);
+
 /// One entry of plugins.enabled and what became of it.
 struct RegistryEntry {
     PluginConfig config;
