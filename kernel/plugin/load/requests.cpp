@@ -29,6 +29,11 @@ constexpr std::string_view kShippedNames[] = {
 constexpr std::string_view kInterfaces[] = {
     OSP_KIND_TRANSPORT, OSP_KIND_AUTH, OSP_KIND_RATELIMIT, OSP_KIND_INBOUND, OSP_KIND_LISTENER};
 constexpr std::string_view kExperimentalPrefix = "x-opensend.";
+constexpr std::pair<std::string_view, int64_t> kSizeSuffixes[] = {
+    {"KiB", 1 << 10},
+    {"MiB", 1 << 20},
+    {"GiB", 1 << 30}
+};
 constexpr size_t kMaxGrantItems = 100, kMaxGrantText = 300;
 
 std::optional<GrantForm> FormOf(std::string_view name) {
@@ -41,11 +46,7 @@ std::optional<GrantForm> FormOf(std::string_view name) {
 /// Bytes of "512KiB", "1MiB", "2GiB" or a plain number.
 std::optional<int64_t> GrantBytes(std::string_view text) {
     int64_t unit = 1;
-    for (const auto& [suffix, factor] : {
-             std::pair<std::string_view, int64_t>{"KiB", 1 << 10},
-             {"MiB", 1 << 20},
-             {"GiB", 1 << 30}
-    }) {
+    for (const auto& [suffix, factor] : kSizeSuffixes) {
         if (text.size() <= suffix.size() || text.substr(text.size() - suffix.size()) != suffix)
             continue;
         unit = factor;

@@ -105,19 +105,31 @@ std::string ReadAnswer(int fd, SteadyClock::time_point end) {
     return out;
 }
 
+/// Whether it ends before that time.
+bool EndsBefore(pid_t process, SteadyClock::time_point end) {
+    const Descriptor handle(static_cast<int>(syscall(SYS_pidfd_open, process, 0)));
+    for (;;) {
+        const int64_t left = std::max<int64_t>(
+            0,
+            std::chrono::duration_cast<std::chrono::milliseconds>(end - SteadyClock::now()).count()
+        );
+        // Without a handle, as in some containers, it is asked now and then.
+        const bool has_handle = handle.get() >= 0;
+        pollfd waits{handle.get(), POLLIN, 0};
+        const int64_t pause = has_handle ? left : std::min<int64_t>(left, 5);
+        if (poll(&waits, 1, static_cast<int>(pause)) > 0 && has_handle) return true;
+        siginfo_t ended{};
+        const bool known =
+            waitid(P_PID, static_cast<id_t>(process), &ended, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+            ended.si_pid == process;
+        if (known) return true;
+        if (left == 0) return false;
+    }
+}
+
 /// Its wait status; nullopt: it had to be ended.
 std::optional<int> WaitUntil(pid_t process, SteadyClock::time_point end) {
-    const Descriptor handle(static_cast<int>(syscall(SYS_pidfd_open, process, 0)));
-    bool ended = false;
-    while (!ended && handle.get() >= 0) {
-        const auto left =
-            std::chrono::duration_cast<std::chrono::milliseconds>(end - SteadyClock::now()).count();
-        pollfd waits{handle.get(), POLLIN, 0};
-        const int ready = poll(&waits, 1, static_cast<int>(std::max<int64_t>(left, 0)));
-        if (ready < 0 && errno == EINTR) continue;
-        ended = ready > 0;
-        if (!ended) break;
-    }
+    const bool ended = EndsBefore(process, end);
     if (!ended) kill(process, SIGKILL);
     int status = 0;
     while (waitpid(process, &status, 0) < 0 && errno == EINTR) {
