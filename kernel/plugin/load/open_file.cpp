@@ -96,7 +96,9 @@ std::optional<Problem> CheckFolders(int folder) {
 /// The path seen from `dir`; an absolute one elsewhere stays absolute and is refused when opened.
 std::string RelativeTo(const std::string& dir, const std::string& path) {
     const std::string prefix = dir.back() == '/' ? dir : dir + "/";
-    return path.compare(0, prefix.size(), prefix) == 0 ? path.substr(prefix.size()) : path;
+    if (path.compare(0, prefix.size(), prefix) != 0) return path;
+    const size_t start = path.find_first_not_of('/', prefix.size());
+    return start == std::string::npos ? std::string() : path.substr(start);
 }
 
 }  // namespace

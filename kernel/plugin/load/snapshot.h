@@ -16,8 +16,8 @@ namespace opensend::plugin {
 class Snapshot {
 public:
     Snapshot();
-    /// What differs now, as a problem of step "snapshot". `threads`: also when a thread is there
-    /// that was not; only where nobody else starts any.
+    /// What differs now, as a problem of step "snapshot". `threads`: also when there are more
+    /// threads; only where nobody else starts any.
     std::optional<Problem> Compare(bool threads) const;
     /// Brings signal handlers, locale, umask, folder and the floating-point mode back.
     void Restore() const;

@@ -224,9 +224,11 @@ TEST_F(PlacedTest, NoPathLeavesTheFolder) {
     fs::create_symlink("../outer/p.so", inner / "p.so");
     request.path = inner / "p.so";
     EXPECT_EQ(Line(), "p: open: expected a regular file, found a symbolic link");
-    policy.dir = folder;
-    request.path = outer / "p.so";
+    policy.dir = folder.string() + "/";
+    request.path = policy.dir + "/outer/p.so";
     EXPECT_EQ(Line(), "");
+    request.path = policy.dir;
+    EXPECT_EQ(Line(), "p: open: expected the name of a file, found none");
 }
 
 TEST_F(PlacedTest, AHardLinkIsRefused) {

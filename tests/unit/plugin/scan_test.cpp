@@ -115,7 +115,8 @@ TEST_F(ScanTest, AVerdictIsRememberedForThisContentAndServer) {
     policy.verdicts = memory;
     const std::string line = Line("bad_start_crash");
     EXPECT_EQ(Line("bad_good"), "");
-    ASSERT_EQ(Verdicts().size(), 2u);
+    EXPECT_THAT(Line("bad_undefined"), HasSubstr("load: expected an object whose symbols resolve"));
+    ASSERT_EQ(Verdicts().size(), 2u) << "a missing symbol may come with another library";
     // Nothing is started any more.
     policy.scan_program = {"/nonexistent"};
     EXPECT_EQ(Line("bad_good"), "");
