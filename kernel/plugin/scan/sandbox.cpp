@@ -94,6 +94,13 @@ constexpr long kHarmless[] = {
     SYS_time,
     SYS_pause,
 #endif
+#if defined(OPENSEND_SANITIZED)
+    // Sanitizers probe memory with a pipe.
+    SYS_pipe2,
+#if defined(__x86_64__)
+    SYS_pipe,
+#endif
+#endif
 };
 /// What a file does that has more in mind than being loaded.
 constexpr long kDeadly[] = {
