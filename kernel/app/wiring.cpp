@@ -67,7 +67,21 @@ egress::Rules EgressRulesOf(const runtime::Config& config) {
     return rules;
 }
 
+std::shared_ptr<const plugin::GatePolicy> PluginPolicy(const runtime::Config& config) {
+    plugin::GatePolicy policy;
+    policy.dir = config.Text("plugins.dir");
+    policy.trusted_keys = config.List("plugins.trusted_keys");
+    policy.allowed_libraries = config.List("plugins.allowed_libraries");
+    policy.experimental = config.List("plugins.experimental");
+    policy.sealed = config.Bool("plugins.sealed");
+    policy.scan_program = {"/proc/self/exe", "plugins", "scan-worker"};
+    policy.verdicts = base::Cat(config.Text("app.data_dir"), "/plugins/verdicts");
+    policy.server_version = OPENSEND_VERSION;
+    return std::make_shared<const plugin::GatePolicy>(std::move(policy));
+}
+
 plugin::HostConfig PluginHostConfig(const runtime::Config& config) {
+    const auto policy = PluginPolicy(config);
     plugin::HostConfig out;
     out.dir = config.Text("plugins.dir");
     for (const std::string& name : config.List("plugins.enabled")) {
@@ -89,6 +103,8 @@ plugin::HostConfig PluginHostConfig(const runtime::Config& config) {
             plugin.grants = parsed.ok() ? std::move(*parsed) : plugin::Grants{};
             if (!parsed.ok()) plugin.refused = parsed.error();
         }
+        plugin.written_grants = config.Below(prefix + "grants.");
+        plugin.policy = policy;
         out.plugins.push_back(std::move(plugin));
     }
     for (const auto& spec : config.Transports()) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -26,6 +27,8 @@ std::map<std::string, access::BucketNumbers, std::less<>> RateNumbersOf(
 std::vector<delivery::RouteGroup> RouteGroupsOf(const runtime::Config& config);
 /// The rules for outbound URLs that the configuration gives.
 egress::Rules EgressRulesOf(const runtime::Config& config);
+/// What the operator asks of every plugin file.
+std::shared_ptr<const plugin::GatePolicy> PluginPolicy(const runtime::Config& config);
 /// What the plugin host is told.
 plugin::HostConfig PluginHostConfig(const runtime::Config& config);
 /// A line that a plugin logs, in the server's log.

@@ -1,13 +1,19 @@
+#include <filesystem>
 #include <iostream>
+#include <memory>
+#include <utility>
 
-#include "kernel/app/wiring.h"
 #include "kernel/app/plugin_report.h"
+#include "kernel/app/wiring.h"
 #include "kernel/base/error.h"
 #include "kernel/base/text.h"
 #include "kernel/cli/commands.h"
+#include "kernel/cli/plugin_tools.h"
 #include "kernel/json/value.h"
 #include "kernel/listeners/control/control_socket.h"
 #include "kernel/plugin/host.h"
+#include "kernel/plugin/registry.h"
+#include "kernel/plugin/scan/scan.h"
 
 namespace opensend::cli {
 namespace {
@@ -106,8 +112,7 @@ int ReloadPlugins(const Global& global) {
         for (size_t i = 0; i < lines.size(); ++i)
             std::cout << TextOf(lines.At(i), "result") << "  " << TextOf(lines.At(i), "name")
                       << '\n';
-        for (size_t i = 0; i < problems.size(); ++i)
-            std::cerr << problems.At(i).AsString() << '\n';
+        for (size_t i = 0; i < problems.size(); ++i) std::cerr << problems.At(i).AsString() << '\n';
     }
     return root.Find("ok").IsBool() && root.Find("ok").AsBool() ? kSuccess : kFoundProblems;
 }
@@ -120,10 +125,36 @@ int CheckPlugin(const std::string& file) {
     return report.ok ? kSuccess : kFoundProblems;
 }
 
+/// Takes a file, or a plugin of the configuration, through the gate and shows each step.
+int ShowSteps(const Global& global, const std::string& target) {
+    plugin::GateRequest request;
+    request.name = target;
+    request.path = target;
+    if (target.find('/') == std::string::npos && !std::filesystem::exists(target)) {
+        const auto config = LoadConfig(global, {});
+        if (!config) return kConfigRefused;
+        const auto host = app::PluginHostConfig(*config);
+        request.enabled = false;
+        request.path = base::Cat(host.dir, "/", target, ".so");
+        request.policy = app::PluginPolicy(*config);
+        for (const auto& plugin : host.plugins) {
+            if (plugin.name == target) request = plugin::GateRequestOf(host.dir, plugin);
+        }
+    } else {
+        plugin::GatePolicy policy;
+        policy.scan_program = {"/proc/self/exe", "plugins", "scan-worker"};
+        request.policy = std::make_shared<const plugin::GatePolicy>(std::move(policy));
+    }
+    const auto steps = plugin::RunGate(request);
+    PrintSteps(steps, global.json);
+    return AllPassed(steps) ? kSuccess : kFoundProblems;
+}
+
 }  // namespace
 
 void AddPluginCommands(CLI::App& app, Global& global, Run& run) {
     static std::string file;
+    static bool why = false;
     auto* plugins = app.add_subcommand("plugins", "Plugins");
     plugins->require_subcommand(1);
     plugins->add_subcommand("list", "What is enabled and whether it is up")->callback([&] {
@@ -134,7 +165,15 @@ void AddPluginCommands(CLI::App& app, Global& global, Run& run) {
         ->callback([&] { run = [&] { return ReloadPlugins(global); }; });
     auto* check = plugins->add_subcommand("check", "Inspect a file without running it");
     check->add_option("file", file, "A shared object")->required();
-    check->callback([&] { run = [&] { return CheckPlugin(file); }; });
+    check->add_flag("--why", why, "Show every step of the gate; takes a plugin's name, too");
+    check->callback([&] { run = [&] { return why ? ShowSteps(global, file) : CheckPlugin(file); }; }
+    );
+    AddPluginFileCommands(*plugins, global, run);
+    AddPluginKeyCommands(*plugins, global, run);
+    // The server starts itself so to load a file for the first time; see kernel/plugin/scan.
+    plugins->add_subcommand("scan-worker", "")->group("")->callback([&] {
+        run = []() -> int { plugin::ScanMain(); };
+    });
 }
 
 }  // namespace opensend::cli

@@ -59,6 +59,41 @@ std::string Der(Encode encode) {
     return out;
 }
 
+std::string SignWith(EVP_PKEY* key, const char* algorithm, std::string_view data) {
+    const SignContext context(EVP_MD_CTX_new());
+    std::string out(static_cast<size_t>(EVP_PKEY_get_size(key)), '\0');
+    size_t size = out.size();
+    OPENSEND_CHECK(
+        context != nullptr &&
+            EVP_DigestSignInit_ex(
+                context.get(), nullptr, algorithm, nullptr, nullptr, key, nullptr
+            ) == 1 &&
+            EVP_DigestSign(
+                context.get(), reinterpret_cast<unsigned char*>(out.data()), &size,
+                UnsignedBytes(data), data.size()
+            ) == 1,
+        "signing works"
+    );
+    out.resize(size);
+    return out;
+}
+
+bool VerifyWith(
+    EVP_PKEY* key, const char* algorithm, std::string_view data, std::string_view signature
+) {
+    const SignContext context(EVP_MD_CTX_new());
+    OPENSEND_CHECK(
+        context != nullptr && EVP_DigestVerifyInit_ex(
+                                  context.get(), nullptr, algorithm, nullptr, nullptr, key, nullptr
+                              ) == 1,
+        "verifying starts"
+    );
+    return EVP_DigestVerify(
+               context.get(), UnsignedBytes(signature), signature.size(), UnsignedBytes(data),
+               data.size()
+           ) == 1;
+}
+
 }  // namespace
 
 struct SigningKey::State {
@@ -133,28 +168,14 @@ std::string SigningKey::PublicBytes() const {
 }
 
 std::string SigningKey::SignDkim(std::string_view data) const {
-    const bool is_rsa = state_->kind == Kind::kRsa;
-    EVP_PKEY* key = state_->key;
+    if (state_->kind == Kind::kRsa) return SignWith(state_->key, "SHA256", data);
     // RFC 8463: Ed25519 signs the digest as if it were the message.
-    const std::string digest = is_rsa ? std::string() : Sha256(data);
-    const std::string_view signed_data = is_rsa ? data : std::string_view(digest);
-    const SignContext context(EVP_MD_CTX_new());
-    const char* const algorithm = is_rsa ? "SHA256" : nullptr;
-    std::string out(static_cast<size_t>(EVP_PKEY_get_size(key)), '\0');
-    size_t size = out.size();
-    OPENSEND_CHECK(
-        context != nullptr &&
-            EVP_DigestSignInit_ex(
-                context.get(), nullptr, algorithm, nullptr, nullptr, key, nullptr
-            ) == 1 &&
-            EVP_DigestSign(
-                context.get(), reinterpret_cast<unsigned char*>(out.data()), &size,
-                UnsignedBytes(signed_data), signed_data.size()
-            ) == 1,
-        "signing works"
-    );
-    out.resize(size);
-    return out;
+    return SignWith(state_->key, nullptr, Sha256(data));
+}
+
+std::string SigningKey::SignEd25519(std::string_view data) const {
+    OPENSEND_CHECK(state_->kind == Kind::kEd25519, "an Ed25519 key signs");
+    return SignWith(state_->key, nullptr, data);
 }
 
 bool VerifyDkim(
@@ -163,23 +184,17 @@ bool VerifyDkim(
     std::string_view data,
     std::string_view signature
 ) {
-    const bool is_rsa = kind == SigningKey::Kind::kRsa;
-    const KeyHandle key = is_rsa ? RsaPublicKey(public_bytes) : Ed25519PublicKey(public_bytes);
-    if (key == nullptr) return false;
-    const std::string digest = is_rsa ? std::string() : Sha256(data);
-    const std::string_view signed_data = is_rsa ? data : std::string_view(digest);
-    const SignContext context(EVP_MD_CTX_new());
-    OPENSEND_CHECK(
-        context != nullptr && EVP_DigestVerifyInit_ex(
-                                  context.get(), nullptr, is_rsa ? "SHA256" : nullptr, nullptr,
-                                  nullptr, key.get(), nullptr
-                              ) == 1,
-        "verifying starts"
-    );
-    return EVP_DigestVerify(
-               context.get(), UnsignedBytes(signature), signature.size(),
-               UnsignedBytes(signed_data), signed_data.size()
-           ) == 1;
+    if (kind == SigningKey::Kind::kEd25519)
+        return VerifyEd25519(public_bytes, Sha256(data), signature);
+    const KeyHandle key = RsaPublicKey(public_bytes);
+    return key != nullptr && VerifyWith(key.get(), "SHA256", data, signature);
+}
+
+bool VerifyEd25519(
+    std::string_view public_bytes, std::string_view data, std::string_view signature
+) {
+    const KeyHandle key = Ed25519PublicKey(public_bytes);
+    return key != nullptr && VerifyWith(key.get(), nullptr, data, signature);
 }
 
 }  // namespace opensend::crypto

@@ -24,6 +24,8 @@ public:
     std::string PublicBytes() const;
     /// RSA: PKCS#1 v1.5 over SHA-256 of `data`. Ed25519: over SHA-256(data), as RFC 8463 asks.
     std::string SignDkim(std::string_view data) const;
+    /// Ed25519 over the data itself (RFC 8032); the key must be of that kind.
+    std::string SignEd25519(std::string_view data) const;
 
 private:
     struct State;
@@ -37,6 +39,12 @@ bool VerifyDkim(
     std::string_view public_bytes,
     std::string_view data,
     std::string_view signature
+);
+
+/// True when `signature` is what SignEd25519 makes over `data` with the private half of the 32
+/// bytes.
+bool VerifyEd25519(
+    std::string_view public_bytes, std::string_view data, std::string_view signature
 );
 
 }  // namespace opensend::crypto

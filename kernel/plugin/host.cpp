@@ -79,15 +79,6 @@ InspectReport Inspect(const std::string& path) {
     }
     report.ok = true;
     report.manifest_json = (*file)->note().json;
-    for (const std::string& kind : (*file)->manifest().kinds) {
-        const std::string iface = kind.substr(0, kind.find(':'));
-        const bool known = iface == OSP_KIND_TRANSPORT || iface == OSP_KIND_AUTH ||
-                           iface == OSP_KIND_RATELIMIT || iface == OSP_KIND_INBOUND ||
-                           iface == OSP_KIND_LISTENER;
-        if (known) continue;
-        report.ok = false;
-        report.findings.push_back(Describe(path, {"kinds", "an interface of this server", kind}));
-    }
     return report;
 }
 

@@ -17,6 +17,7 @@
 #include "kernel/model/rate_limiter.h"
 #include "kernel/model/transport.h"
 #include "kernel/plugin/grants.h"
+#include "kernel/plugin/load/policy.h"
 
 namespace opensend::plugin {
 
@@ -36,6 +37,9 @@ struct PluginConfig {
     std::optional<Grants> grants{};
     /// What is wrong with the block itself: then the plugin is not loaded.
     std::optional<Problem> refused{};
+    /// plugins.<name>.grants.* as they were written; nullopt: not known.
+    std::optional<std::map<std::string, std::string>> written_grants{};
+    std::shared_ptr<const GatePolicy> policy{};  // null: a file is checked on its own
 };
 
 /// One transport.<n> block. `config_json` holds secrets as {"$secret":"<ref>"} only.

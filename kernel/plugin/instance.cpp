@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "kernel/plugin/load/schema.h"
+
 namespace opensend::plugin {
 namespace {
 
@@ -72,6 +74,9 @@ Checked<std::unique_ptr<Instance>> Instance::Make(
     std::shared_ptr<PluginCounters> counters,
     std::chrono::milliseconds timeout
 ) {
+    auto checked = ApplySchema(spec.kind.schema, spec.config_json);
+    if (!checked.ok()) return base::Failure{checked.error()};
+    spec.config_json = std::move(*checked);
     std::unique_ptr<Instance> instance(new Instance(std::move(spec), deps, std::move(counters)));
     const auto started = instance->CreateAndStart(timeout);
     if (!started.ok()) return base::Failure{started.error()};

@@ -5,21 +5,13 @@
 #include <algorithm>
 #include <utility>
 
+#include "kernel/plugin/load/requests.h"
+
 namespace opensend::plugin {
 
 namespace {
 
 constexpr int kMaxGenerations = 16;
-constexpr std::string_view kShipped[] = {"capture",      "smtp",        "ses",         "api_key",
-                                         "memory_limit", "redis_limit", "mime_inbound"};
-
-/// A shipped plugin gets what it asks for.
-bool IsShipped(const RegistryEntry& entry) {
-    const std::string& name = entry.config.name;
-    return std::find(std::begin(kShipped), std::end(kShipped), name) != std::end(kShipped) &&
-           entry.loaded.id == base::Cat("opensend.", name);
-}
-
 }  // namespace
 
 FileStamp StampOf(const std::string& path) {
@@ -28,6 +20,13 @@ FileStamp StampOf(const std::string& path) {
     return {
         status.st_dev, status.st_ino, status.st_size,
         status.st_mtim.tv_sec * 1'000'000'000 + status.st_mtim.tv_nsec};
+}
+
+GateRequest GateRequestOf(const std::string& dir, const PluginConfig& plugin) {
+    const std::string file = plugin.file.empty() ? plugin.name + ".so" : plugin.file;
+    std::string path = file.front() == '/' ? file : base::Cat(dir, "/", file);
+    return {plugin.name, std::move(path),       plugin.sha256,
+            true,        plugin.written_grants, plugin.policy};
 }
 
 Registry::Registry(const HostConfig& config) {
@@ -44,8 +43,7 @@ std::unique_ptr<RegistryEntry> Registry::Make(const HostConfig& config, const Pl
     const {
     auto entry = std::make_unique<RegistryEntry>();
     entry->config = plugin;
-    const std::string file = plugin.file.empty() ? plugin.name + ".so" : plugin.file;
-    entry->path = file.front() == '/' ? file : base::Cat(config.dir, "/", file);
+    entry->path = GateRequestOf(config.dir, plugin).path;
     entry->stamp = StampOf(entry->path);
     return entry;
 }
@@ -98,7 +96,9 @@ Checked<bool> Registry::LoadEntry(RegistryEntry& entry, const RegistryEntry* rep
         if (other.get() != replaces && other->config.name == entry.config.name)
             return Refuse("name", "a name of its own", "a plugin of that name");
     }
-    auto file = PassGate(entry.path, entry.config.sha256);
+    GateRequest request = GateRequestOf({}, entry.config);
+    request.path = entry.path;
+    auto file = PassGate(request);
     if (!file.ok()) return base::Failure{file.error()};
     auto requested = ParseGrants((*file)->note().json);
     if (!requested.ok()) return base::Failure{requested.error()};
@@ -118,7 +118,7 @@ Checked<bool> Registry::LoadEntry(RegistryEntry& entry, const RegistryEntry* rep
     entry.requested = std::move(*requested);
     if (entry.config.grants) {
         entry.granted = *entry.config.grants;
-    } else if (IsShipped(entry)) {
+    } else if (IsShipped(entry.config.name, entry.loaded.id)) {
         entry.granted = entry.requested;
     }
     return true;

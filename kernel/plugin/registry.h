@@ -17,6 +17,8 @@ struct FileStamp {
     bool operator==(const FileStamp&) const = default;
 };
 FileStamp StampOf(const std::string& path);
+/// What the gate is asked about a plugin of the configuration; `dir` is plugins.dir.
+GateRequest GateRequestOf(const std::string& dir, const PluginConfig& plugin);
 
 /// One entry of plugins.enabled and what became of it.
 struct RegistryEntry {

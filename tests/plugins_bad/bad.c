@@ -3,8 +3,12 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <locale.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -23,11 +27,20 @@
 #ifndef BAD_HOST_MINOR
 #define BAD_HOST_MINOR 0
 #endif
+#ifndef BAD_VERSION
+#define BAD_VERSION "1"
+#endif
+#ifndef BAD_KIND
+#define BAD_KIND OSP_KIND_TRANSPORT ":bad"
+#endif
+#ifndef BAD_MORE
+#define BAD_MORE ""
+#endif
 #ifdef BAD_JSON
 #define BAD_MANIFEST "{\"id\":"
 #else
 #define BAD_MANIFEST \
-    "{\"id\":\"test.bad\",\"version\":\"1\",\"kinds\":[\"" OSP_KIND_TRANSPORT ":bad\"]}"
+    "{\"id\":\"test.bad\",\"version\":\"" BAD_VERSION "\",\"kinds\":[\"" BAD_KIND "\"]" BAD_MORE "}"
 #endif
 #ifndef BAD_ENTRY
 #define BAD_ENTRY osp_plugin_v1
@@ -42,6 +55,37 @@ struct osp_inst {
 
 #ifdef BAD_UNDEFINED
 void nobody_defines_this(void);
+#endif
+
+#ifdef BAD_START
+/* Runs while the file is being loaded. */
+static void OnSignal(int number) { (void)number; }
+static void* WaitForever(void* context) {
+    pause();
+    return context;
+}
+static int bad_sum;
+__attribute__((constructor)) static void AtLoad(void) {
+    pthread_t thread;
+    (void)OnSignal;
+    (void)WaitForever;
+    (void)thread;
+    (void)bad_sum;
+    BAD_START;
+}
+#endif
+#ifdef BAD_EXPORT
+OSP_EXPORT int helper(void);
+int helper(void) { return 1; }
+#endif
+#ifdef BAD_FOREIGN
+int foreign(void);
+OSP_EXPORT int osp_plugin_v99(void);
+int osp_plugin_v99(void) { return foreign(); }
+#endif
+#ifdef BAD_TEXTREL
+/* An address within the code. */
+__asm__(".text\n.balign 8\n.quad environ\n");
 #endif
 
 static osp_status Create(const osp_create_args* args, osp_inst** out, osp_error* error) {
@@ -204,7 +248,7 @@ static const osp_plugin kPlugin = {
     .abi_major = BAD_MAJOR,
     .abi_minor = OSP_ABI_MINOR,
     .id = BAD_ID,
-    .version = "1",
+    .version = BAD_VERSION,
     .name = "bad",
     .kinds = kKinds,
 #ifdef BAD_UNLOAD

@@ -7,17 +7,37 @@
 #include <optional>
 
 #include "kernel/plugin/load/import.h"
+#include "kernel/plugin/load/requests.h"
+#include "kernel/plugin/load/schema.h"
+#include "kernel/plugin/load/snapshot.h"
 
 namespace opensend::plugin {
 namespace {
 
 constexpr uint32_t kMaxKinds = 32;
+constexpr size_t kMaxSchema = 64 * 1024;
 
 /// A constant text of the plugin; empty when null or longer than any of ours may be.
 std::string NameText(const char* text) {
     if (text == nullptr) return {};
     const size_t length = strnlen(text, 256);
     return length == 256 ? std::string() : std::string(text, length);
+}
+
+/// The schema a kind brings along, for plugins whose manifest has none.
+Checked<std::string> ImportSchema(const osp_kind& kind, const std::string& label) {
+    if (kind.config_schema == nullptr) return std::string();
+    const size_t length = strnlen(kind.config_schema, kMaxSchema + 1);
+    if (length > kMaxSchema)
+        return Refuse("kinds", base::Cat("a schema of at most 64 KB of ", label), "a longer one");
+    std::string text(kind.config_schema, length);
+    if (text.empty()) return text;
+    const auto schema = json::Document::Parse(text);
+    if (!schema.ok())
+        return Refuse("kinds", base::Cat("a schema of ", label), schema.error().reason);
+    if (auto problem = CheckSchema(schema->root(), label))
+        return base::Failure{std::move(*problem)};
+    return text;
 }
 
 std::string LoadError() {
@@ -35,6 +55,9 @@ Checked<LoadedKind> ImportKind(const osp_kind* source) {
         return Refuse("kinds", "a description with interface, name and tables", "a shorter one");
     LoadedKind out{NameText(kind.iface), NameText(kind.name), {}, kind.table};
     const std::string label = base::Cat(out.iface, ":", out.name);
+    auto schema = ImportSchema(kind, label);
+    if (!schema.ok()) return base::Failure{schema.error()};
+    out.schema = std::move(*schema);
     if (out.iface.empty() || out.name.empty())
         return Refuse("kinds", "interface and name", "an empty one");
     if (!Import(kind.instance, OPENSEND_SIZE_THROUGH(osp_instance_vt, create), out.instance))
@@ -83,26 +106,28 @@ std::optional<Problem> CompareWithNote(
     return std::nullopt;
 }
 
-}  // namespace
-
-Checked<LoadedPlugin> Load(PluginFile& file) {
+/// Maps the file and looks whether its constructors left the process as it was.
+Checked<void*> MapFile(PluginFile& file) {
     const std::string path = base::Cat("/proc/self/fd/", file.fd());
+    const Snapshot before;
     void* handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+    // Where others start threads meanwhile, the scan has counted them.
+    auto changed = before.Compare(!file.scanned());
+    if (changed) before.Restore();
     if (handle == nullptr) return Refuse("load", "an object whose symbols resolve", LoadError());
     file.KeepOpen();
-    void* symbol = dlsym(handle, "osp_plugin_v1");
-    if (symbol == nullptr) return Refuse("entry", "the function osp_plugin_v1", "none");
-    const auto entry = reinterpret_cast<const osp_plugin* (*)() noexcept>(symbol);
+    if (changed) return base::Failure{std::move(*changed)};
+    return handle;
+}
 
-    osp_plugin plugin{};
-    if (!Import(entry(), OPENSEND_SIZE_THROUGH(osp_plugin, n_kinds), plugin))
-        return Refuse("descriptor", "a struct of at least 76 bytes", "a shorter one");
-    if (auto problem = CheckDescriptor(plugin)) return base::Failure{std::move(*problem)};
+Checked<LoadedPlugin> ImportPlugin(const osp_plugin& plugin, const PluginFile& file) {
     LoadedPlugin loaded{
         NameText(plugin.id), NameText(plugin.version), {}, plugin.load, plugin.unload};
     for (uint32_t i = 0; i < plugin.n_kinds; ++i) {
         auto kind = ImportKind(plugin.kinds[i]);
         if (!kind.ok()) return base::Failure{kind.error()};
+        std::string schema = SchemaOf(file.note().json, kind->name);
+        if (!schema.empty()) kind->schema = std::move(schema);
         loaded.kinds.push_back(std::move(*kind));
     }
     if (auto problem = CompareWithNote(plugin, loaded, file))
@@ -110,6 +135,22 @@ Checked<LoadedPlugin> Load(PluginFile& file) {
     FillSuccess(loaded.load);
     FillNothing(loaded.unload);
     return loaded;
+}
+
+}  // namespace
+
+Checked<LoadedPlugin> Load(PluginFile& file) {
+    const auto handle = MapFile(file);
+    if (!handle.ok()) return base::Failure{handle.error()};
+    void* symbol = dlsym(*handle, "osp_plugin_v1");
+    if (symbol == nullptr) return Refuse("entry", "the function osp_plugin_v1", "none");
+    const auto entry = reinterpret_cast<const osp_plugin* (*)() noexcept>(symbol);
+
+    osp_plugin plugin{};
+    if (!Import(entry(), OPENSEND_SIZE_THROUGH(osp_plugin, n_kinds), plugin))
+        return Refuse("descriptor", "a struct of at least 76 bytes", "a shorter one");
+    if (auto problem = CheckDescriptor(plugin)) return base::Failure{std::move(*problem)};
+    return ImportPlugin(plugin, file);
 }
 
 }  // namespace opensend::plugin

@@ -14,6 +14,7 @@ struct LoadedKind {
     std::string iface, name;
     osp_instance_vt instance{};
     const void* table = nullptr;
+    std::string schema{};  // of its configuration, in JSON; empty: none
 };
 
 struct LoadedPlugin {
@@ -24,7 +25,8 @@ struct LoadedPlugin {
 };
 
 /// Maps the file that passed the gate, asks for its descriptor and compares it with the manifest.
-/// A mapped file stays for the life of the process.
+/// Refuses it when the process is not as it was before. A mapped file stays for the life of the
+/// process.
 Checked<LoadedPlugin> Load(PluginFile& file);
 
 }  // namespace opensend::plugin

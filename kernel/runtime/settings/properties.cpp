@@ -61,4 +61,28 @@ PropertiesFile ParseProperties(std::string_view text) {
     return file;
 }
 
+std::string SetProperties(
+    std::string_view text, const std::vector<std::pair<std::string, std::string>>& values
+) {
+    const auto key_of = [](std::string_view line) {
+        line = base::Trim(line);
+        const size_t equals = line.find('=');
+        if (line.empty() || line.front() == '#' || equals == std::string_view::npos)
+            return std::string_view();
+        return base::Trim(line.substr(0, equals));
+    };
+    std::vector<std::string> lines;
+    for (const auto line : base::Split(text, '\n')) lines.emplace_back(line);
+    if (lines.back().empty()) lines.pop_back();
+    for (const auto& [key, value] : values) {
+        size_t at = lines.size();
+        for (size_t i = 0; i < lines.size(); ++i) {
+            if (key_of(lines[i]) == key) at = i;
+        }
+        if (at == lines.size()) lines.emplace_back();
+        lines[at] = base::Cat(key, " = ", value);
+    }
+    return base::Cat(base::Join(lines, "\n"), '\n');
+}
+
 }  // namespace opensend::runtime

@@ -2,6 +2,7 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace opensend::runtime {
@@ -23,5 +24,11 @@ struct PropertiesFile {
 
 /// Any bytes are allowed; what is not a properties file is a problem.
 PropertiesFile ParseProperties(std::string_view text);
+
+/// The text with these values: in the place of the last line of that key, or at the end. Everything
+/// else stays as it was, comments included.
+std::string SetProperties(
+    std::string_view text, const std::vector<std::pair<std::string, std::string>>& values
+);
 
 }  // namespace opensend::runtime

@@ -94,14 +94,15 @@ constexpr Setting kServerSettings[] = {
     {"telemetry.error_dsn", "", kText, "", "", kSecret | kLater, "Collector of error reports."},
     {"plugins.dir", "", kText, "/usr/lib/opensend/plugins", "", kReread, "Folder of the plugin files."},
     {"plugins.enabled", "", kList, "capture, smtp, api_key, memory_limit", "name", kReread, "Plugins that are loaded; nothing else is opened."},
-    {"plugins.trusted_keys", "", kList, "", "", 0, "Keys whose signatures on plugins are accepted."},
-    {"plugins.sealed", "", kBool, "false", "", 0, "Only signed or pinned plugins are loaded."},
+    {"plugins.trusted_keys", "", kList, "", "ed25519", 0, "Public keys, ed25519:<base64>; when set, every plugin that has no sha256 here needs a signature <file>.sig by one of them, the shipped ones too."},
+    {"plugins.sealed", "", kBool, "false", "", 0, "Load plugins from a sealed copy in memory, so that a file that changes later has no effect."},
+    {"plugins.allowed_libraries", "", kList, "", "", 0, "Libraries that plugins may need beside those of C, C++ and OpenSSL, such as libpq.so.5."},
     {"plugins.experimental", "", kList, "", "", 0, "Interfaces that may still change and are allowed."},
     {"plugins.<name>.file", "", kText, "", "", kReread, "File of the plugin below plugins.dir; <name>.so without it."},
     {"plugins.<name>.sha256", "", kText, "", "sha256", kReread, "The only content the file may have."},
     {"plugins.<name>.isolation", "", kChoice, "", "inproc|worker", 0, "Run inside the server or in a process of its own."},
     {"plugins.<name>.required", "", kBool, "false", "", 0, "The server does not start without the plugin."},
-    {"plugins.<name>.grants.*", "", kText, "", "", kReread, "What the plugin may use."},
+    {"plugins.<name>.grants.*", "", kText, "", "", kReread, "What the plugin may use: http, net and secrets take lists, kv a size, threads a number, timers true; a plugin that asks for more is not loaded, a shipped one gets what it asks for."},
     {"plugins.<name>.config.*", "", kText, "", "", kReread, "The plugin's own configuration."},
 };
 // clang-format on

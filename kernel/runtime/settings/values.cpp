@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "kernel/base/cidr.h"
+#include "kernel/base/encoding.h"
 #include "kernel/base/text.h"
 #include "kernel/base/utf8.h"
 #include "kernel/runtime/settings/url.h"
@@ -134,6 +135,12 @@ constexpr NamedRule kNamedRules[] = {
      [](std::string_view v) { return v.starts_with("mailto:") || v.starts_with("https://"); }                          },
     {"max50",    "at most 50 characters",
      [](std::string_view v) { return base::CountCodePoints(v) <= 50; }                                                 },
+    {"ed25519",  "ed25519: and 44 base64 characters",
+     [](std::string_view v) {
+         const auto key =
+             v.starts_with("ed25519:") ? base::Base64Decode(v.substr(8)) : std::nullopt;
+         return key && key->size() == 32;
+     }                                                                                                                 },
     {"sha256",   "64 hexadecimal characters",
      [](std::string_view v) {
          return v.size() == 64 &&

@@ -108,5 +108,17 @@ TEST(SigningKey, BytesThatAreNoUsableKeyAreRefused) {
     EXPECT_EQ(why(unknown), "the key cannot be read");
 }
 
+TEST(Signature, Ed25519SignsTheDataItself) {
+    const SigningKey key = SigningKey::GenerateEd25519();
+    const std::string signature = key.SignEd25519("data");
+    EXPECT_EQ(signature.size(), 64u);
+    EXPECT_TRUE(VerifyEd25519(key.PublicBytes(), "data", signature));
+    EXPECT_FALSE(VerifyEd25519(key.PublicBytes(), "date", signature));
+    EXPECT_FALSE(VerifyEd25519(SigningKey::GenerateEd25519().PublicBytes(), "data", signature));
+    EXPECT_FALSE(VerifyEd25519("short", "data", signature));
+    EXPECT_FALSE(VerifyEd25519(key.PublicBytes(), "data", ""));
+    EXPECT_FALSE(VerifyDkim(SigningKey::Kind::kEd25519, key.PublicBytes(), "data", signature));
+}
+
 }  // namespace
 }  // namespace opensend::crypto

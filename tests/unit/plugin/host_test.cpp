@@ -1,16 +1,9 @@
 #include "kernel/plugin/host.h"
 
-#include <sys/stat.h>
 #include <unistd.h>
-
-#include <filesystem>
-#include <fstream>
-#include <sstream>
 
 #include <gmock/gmock.h>
 
-#include "kernel/base/encoding.h"
-#include "kernel/crypto/digest.h"
 #include "tests/unit/plugin/host_fixture.h"
 
 namespace opensend::plugin {
@@ -18,16 +11,8 @@ namespace {
 
 using model::ResultClass;
 using testing::HasSubstr;
-namespace fs = std::filesystem;
 
 class HostTest : public HostFixture {};
-
-std::string ReadFile(const std::string& path) {
-    std::ifstream file(path, std::ios::binary);
-    std::stringstream text;
-    text << file.rdbuf();
-    return text.str();
-}
 
 TEST_F(HostTest, ExamplesOfBothLanguagesAcceptMail) {
     for (const std::string& name : {std::string("echo_transport"), std::string("null_transport")}) {
@@ -163,92 +148,6 @@ TEST_F(HostTest, ExceptionsAndDroppedCompletionsAreAnswers) {
     for (uint32_t attempt = 2; attempt <= 5; ++attempt)
         EXPECT_EQ(Deliver(*transport, 1, 5000, attempt)[0][0].result, ResultClass::kProtocol)
             << attempt;
-}
-
-class GateTest : public HostTest {
-protected:
-    GateTest() : folder(fs::path(testing::TempDir()) / ("gate" + std::to_string(getpid()))) {
-        fs::remove_all(folder);
-        fs::create_directory(folder);
-        chmod(folder.c_str(), 0700);
-        good = ReadFile(OPENSEND_BINARY_DIR "/plugins_bad/bad_good.so");
-        path = folder / "p.so";
-        Write(good);
-    }
-    ~GateTest() override { fs::remove_all(folder); }
-    void Write(std::string_view bytes) {
-        std::ofstream file(path, std::ios::binary | std::ios::trunc);
-        file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-        file.close();
-        chmod(path.c_str(), 0644);
-    }
-    std::string Finding() {
-        const auto report = Inspect(path);
-        EXPECT_EQ(report.ok, report.findings.empty());
-        return report.findings.empty() ? "" : report.findings[0].substr(path.string().size());
-    }
-    const fs::path folder;
-    fs::path path;
-    std::string good;
-};
-
-TEST_F(GateTest, AGoodFileShowsItsManifest) {
-    const auto report = Inspect(path);
-    EXPECT_TRUE(report.ok);
-    EXPECT_THAT(report.manifest_json, HasSubstr("opensend.transport/1:bad"));
-}
-
-TEST_F(GateTest, WhatOthersCanWriteIsRefused) {
-    chmod(path.c_str(), 0666);
-    EXPECT_EQ(Finding(), ": file: expected nobody else may write, found mode 0666");
-    chmod(path.c_str(), 0644);
-    chmod(folder.c_str(), 0777);
-    EXPECT_EQ(Finding(), ": folder: expected nobody else may write, found mode 0777");
-}
-
-TEST_F(GateTest, OnlyARegularFileIsOpened) {
-    const fs::path real = folder / "real.so";
-    fs::rename(path, real);
-    fs::create_symlink(real, path);
-    EXPECT_EQ(Finding(), ": open: expected a regular file, found a symbolic link");
-    fs::remove(path);
-    fs::create_directory(path);
-    EXPECT_EQ(Finding(), ": open: expected a regular file, found something else");
-    fs::remove(path);
-    ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
-    EXPECT_EQ(Finding(), ": open: expected a regular file, found something else");
-}
-
-TEST_F(GateTest, ATruncatedFileIsRefusedAtEveryLength) {
-    for (size_t length = 0; length < good.size(); length += 64) {
-        Write(std::string_view(good).substr(0, length));
-        EXPECT_FALSE(Inspect(path).ok) << length;
-    }
-}
-
-TEST_F(GateTest, AChangedByteOfTheHeadersNeverCrashesTheReader) {
-    for (size_t at = 0; at < std::min<size_t>(good.size(), 1200); ++at) {
-        std::string bytes = good;
-        bytes[at] = static_cast<char>(~bytes[at]);
-        Write(bytes);
-        Inspect(path);
-    }
-}
-
-TEST_F(GateTest, AFileOfMoreThan64MegabytesIsNotRead) {
-    ASSERT_EQ(truncate(path.c_str(), 64 * 1024 * 1024 + 1), 0);
-    EXPECT_EQ(Finding(), ": size: expected at most 64 MB, found 67108865 bytes");
-}
-
-TEST_F(GateTest, APinHoldsTheFile) {
-    config.dir = folder;
-    config.plugins.push_back({"p", "", base::HexEncode(crypto::Sha256(good)), false, "{}"});
-    EXPECT_TRUE(Host(config, deps).plugins()[0].up);
-    config.plugins[0].sha256[3] = config.plugins[0].sha256[3] == '0' ? '1' : '0';
-    config.plugins[0].required = true;
-    const Host pinned(config, deps);
-    EXPECT_FALSE(pinned.plugins()[0].up);
-    EXPECT_THAT(pinned.fatal_problems(), testing::Contains(HasSubstr("p: sha256: expected")));
 }
 
 }  // namespace
