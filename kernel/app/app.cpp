@@ -36,11 +36,11 @@ App::App(const runtime::Config& config, const std::set<std::string>& roles, bool
     });
     if (roles.contains("worker")) work_ = std::make_unique<WorkPlane>(shared_);
     if (roles.contains("api")) {
-        Wakes wakes{[] {}, [] {}, [] {}};
+        Wakes wakes{[] {}, [] {}, [] {}, [] {}};
         if (work_) {
             wakes = {
                 [this] { work_->WakeDelivery(); }, [this] { work_->WakeEvents(); },
-                [this] { work_->WakeWebhooks(); }};
+                [this] { work_->WakeWebhooks(); }, [this] { work_->WakeDomains(); }};
         }
         api_ = std::make_unique<ApiPlane>(shared_, *monitor_, std::move(wakes));
     }

@@ -8,7 +8,9 @@
 #include "kernel/base/cidr.h"
 #include "kernel/egress/guard.h"
 #include "kernel/plugin/host.h"
+#include "kernel/resources/domains/dns_plan.h"
 #include "kernel/runtime/config.h"
+#include "kernel/workers/domains/domain_checker.h"
 
 namespace opensend::app {
 
@@ -18,6 +20,14 @@ bool IsSqlite(const runtime::Config& config);
 std::vector<base::Cidr> Cidrs(const std::vector<std::string>& texts);
 /// The rules for outbound URLs that the configuration gives.
 egress::Rules EgressRulesOf(const runtime::Config& config);
+/// Host part of an application URL; empty when it is none.
+std::string HostOf(const std::string& url);
+/// What the configured transports and names add to the records of domains.
+domains::RecordCatalog RecordCatalogOf(const runtime::Config& config);
+/// How domains are checked.
+domain_checks::DomainChecker::Options CheckOptions(const runtime::Config& config);
+/// Names of this installation, which no tenant may add as a domain (DOM-01).
+std::vector<std::string> OwnHosts(const runtime::Config& config);
 /// What the plugin host is told.
 plugin::HostConfig PluginHostConfig(const runtime::Config& config);
 /// A line that a plugin logs, in the server's log.
