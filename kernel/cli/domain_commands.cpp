@@ -1,6 +1,6 @@
-#include <iostream>
-
 #include <unistd.h>
+
+#include <iostream>
 
 #include "kernel/access/audit.h"
 #include "kernel/app/storage.h"
@@ -148,9 +148,7 @@ int AddDomain(const Global& global, const DomainFlags& flags) {
     if (flags.own) {
         domains::DomainStore::ForceVerified(tx, target.org.id, domain.id, now);
         const auto forced = domains::DomainStore::Find(tx, target.org.id, domain.id);
-        target.Announce(
-            tx, *forced, {model::EventType::kDomainUpdated, domain.status, {"status"}}
-        );
+        target.Announce(tx, *forced, {model::EventType::kDomainUpdated, domain.status, {"status"}});
         target.Note(tx, "domain.force_verified", *forced);
     }
     tx.Commit();
@@ -164,15 +162,11 @@ void ForceVerified(Target& target) {
     const auto before = target.Get();
     db::Transaction tx(*target.storage.pool, db::Plane::kDashboard, db::Scope::AllTenants());
     RefuseHeld(tx, target);
-    domains::DomainStore::ForceVerified(
-        tx, target.org.id, before.id, target.storage.clock.Now()
-    );
+    domains::DomainStore::ForceVerified(tx, target.org.id, before.id, target.storage.clock.Now());
     const auto forced = domains::DomainStore::Find(tx, target.org.id, before.id);
     if (!forced) throw base::NotFound("Domain");
     if (before.status != forced->status) {
-        target.Announce(
-            tx, *forced, {model::EventType::kDomainUpdated, before.status, {"status"}}
-        );
+        target.Announce(tx, *forced, {model::EventType::kDomainUpdated, before.status, {"status"}});
     }
     target.Note(tx, "domain.force_verified", *forced);
     tx.Commit();
@@ -283,7 +277,8 @@ void AddDomainCommands(CLI::App& app, Global& global, Run& run) {
     auto* add = command("add", "Add a domain and print its records", true, AddDomain);
     add->add_option("--region", flags.region, "Region label");
     add->add_flag("--i-own-this-domain", flags.own, "Mark it verified without DNS");
-    auto* verify = command("verify", "Look the records up and print their status", true, VerifyDomain);
+    auto* verify =
+        command("verify", "Look the records up and print their status", true, VerifyDomain);
     verify->add_flag("--force", flags.force, "Mark it verified without DNS");
     verify->add_flag("--i-own-this-domain", flags.own, "Needed with --force in strict mode");
     auto* records = command("records", "Records to publish", true, ShowRecords);

@@ -5,8 +5,8 @@
 namespace opensend::domains {
 namespace {
 
-#define OPENSEND_CLAIM_COLUMNS                                                                  \
-    "id, domain_id, name, region, status, proof, blocked_reason, blocked_until, "               \
+#define OPENSEND_CLAIM_COLUMNS                                                    \
+    "id, domain_id, name, region, status, proof, blocked_reason, blocked_until, " \
     "failure_reason, created_at, expires_at, proven_at, next_check_at, check_wanted, check_done"
 
 constexpr db::Query kInsertClaim{"domain_claims.insert", R"sql(
@@ -94,9 +94,7 @@ std::optional<Claim> ClaimStore::FindLatest(
     return row ? std::optional(ReadClaim(*row)) : std::nullopt;
 }
 
-Claim ClaimStore::Lock(
-    db::Session& tx, const model::TenantId& tenant, const DomainClaimId& id
-) {
+Claim ClaimStore::Lock(db::Session& tx, const model::TenantId& tenant, const DomainClaimId& id) {
     const auto row = tx.First(kFindClaim, {tenant, id});
     OPENSEND_CHECK(row.has_value(), "claims are never deleted");
     return ReadClaim(*row);

@@ -27,7 +27,9 @@ struct Claim {
     std::optional<base::Time> proven_at, next_check_at;
     int64_t check_wanted = 0, check_done = 0;
 
-    bool is_open() const { return status == "pending" || status == "verified" || status == "blocked"; }
+    bool is_open() const {
+        return status == "pending" || status == "verified" || status == "blocked";
+    }
 };
 
 /// A claim as the worker owns it for a while.

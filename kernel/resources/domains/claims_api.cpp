@@ -49,10 +49,10 @@ void ClaimsApi::Mount(api::Router& router) {
     using model::RouteClass;
     static constexpr api::RouteTraits kAdminWrite = {.admin_cost = true};
     static const api::Route<ClaimsApi> kRoutes[] = {
-        {api::Method::POST, "/domains/claim", RouteClass::kAdmin, &ClaimsApi::Create, kAdminWrite},
-        {api::Method::GET, "/domains/:id/claim", RouteClass::kRead, &ClaimsApi::Get},
-        {api::Method::POST, "/domains/:id/claim/verify", RouteClass::kAdmin, &ClaimsApi::Verify,
-         kAdminWrite},
+        {api::Method::POST,            "/domains/claim",     RouteClass::kAdmin, &ClaimsApi::Create, kAdminWrite},
+        {api::Method::GET,             "/domains/:id/claim", RouteClass::kRead,  &ClaimsApi::Get   },
+        {api::Method::POST, "/domains/:id/claim/verify",   RouteClass::kAdmin, &ClaimsApi::Verify,
+         kAdminWrite           },
     };
     router.Mount(kRoutes, *this);
 }

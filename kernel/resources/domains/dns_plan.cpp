@@ -60,9 +60,9 @@ private:
 
 void PlanReturnPath(Plan& plan, const Domain& domain, const RecordSources& sources) {
     const std::string name = base::Cat(domain.return_path, '.', domain.name);
-    const std::string exchanger =
-        sources.ses ? base::Cat("feedback-smtp.", domain.region, ".amazonses.com")
-                    : sources.inbound_mx_host;
+    const std::string exchanger = sources.ses
+                                      ? base::Cat("feedback-smtp.", domain.region, ".amazonses.com")
+                                      : sources.inbound_mx_host;
     if (!exchanger.empty()) {
         DnsRecord& record = plan.Add("SPF", name, "MX", exchanger);
         record.priority = kMxPriority;

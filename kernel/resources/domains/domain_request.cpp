@@ -12,8 +12,8 @@ namespace {
 constexpr std::string_view kRegions[] = {"us-east-1", "eu-west-1", "sa-east-1", "ap-northeast-1"};
 constexpr std::string_view kSimulatorDomains[] = {"resend.dev", "opensend.test"};
 constexpr std::string_view kUpdateFields[] = {
-    "open_tracking",  "click_tracking", "tracking_subdomain",
-    "reply_tracking", "tls",            "capabilities"};
+    "open_tracking", "click_tracking", "tracking_subdomain", "reply_tracking",
+    "tls",           "capabilities"};
 
 /// One DNS label: starts with a letter, ends alphanumeric, 1–63.
 bool IsLabel(std::string_view text) {
@@ -129,10 +129,9 @@ void RequireOne(json::ObjectReader& in) {
 
 bool IsUnder(const std::string& name, std::string_view suffix) {
     if (suffix.empty()) return false;
-    return name == suffix ||
-           (name.size() > suffix.size() &&
-            std::string_view(name).substr(name.size() - suffix.size() - 1) ==
-                base::Cat('.', suffix));
+    return name == suffix || (name.size() > suffix.size() &&
+                              std::string_view(name).substr(name.size() - suffix.size() - 1) ==
+                                  base::Cat('.', suffix));
 }
 
 }  // namespace
@@ -193,9 +192,7 @@ std::vector<std::string> ChangedSettings(const Domain& before, const Domain& aft
     note(before.tracking_subdomain != after.tracking_subdomain, "tracking_subdomain");
     note(before.reply_tracking != after.reply_tracking, "reply_tracking");
     note(before.tls != after.tls, "tls");
-    note(
-        before.sending != after.sending || before.receiving != after.receiving, "capabilities"
-    );
+    note(before.sending != after.sending || before.receiving != after.receiving, "capabilities");
     return changed;
 }
 

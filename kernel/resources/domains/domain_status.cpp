@@ -9,7 +9,7 @@ namespace {
 using std::chrono::hours;
 using std::chrono::minutes;
 
-constexpr const char* kHeldElsewhere = "held_by_another_organization";
+constexpr const char* kLostReason = "held_by_another_organization";
 constexpr hours kDaily{24};
 constexpr hours kDailyWindow{4};
 constexpr hours kAfterTemporary{1};
@@ -55,9 +55,7 @@ std::string RecordStatus(const DnsRecord& record, Finding finding, bool give_up)
     return give_up ? "failed" : "pending";
 }
 
-const Observation* FindObservation(
-    const std::vector<Observation>& seen, const DnsRecord& record
-) {
+const Observation* FindObservation(const std::vector<Observation>& seen, const DnsRecord& record) {
     for (const Observation& one : seen) {
         if (one.type == record.type && one.fqdn == record.fqdn) return &one;
     }
@@ -193,8 +191,8 @@ void StoreRecordFacts(
         if (record.record != "SPF") continue;
         path_known = true;
         path_right = path_right && one->finding == Finding::kRight;
-        path_wrong = path_wrong || one->finding == Finding::kAbsent ||
-                     one->finding == Finding::kDifferent;
+        path_wrong =
+            path_wrong || one->finding == Finding::kAbsent || one->finding == Finding::kDifferent;
     }
     // A server that cannot say changes neither.
     if (!ed25519) domain.ed25519_verified = false;
@@ -215,6 +213,7 @@ CheckEffect ApplyCheck(
 ) {
     CheckEffect effect;
     effect.previous_status = domain.status;
+    const auto previous_reason = domain.status_reason;
     const bool was_sending = domain.sending_verified;
     const bool was_receiving = domain.receiving_verified;
     const auto plan = PlanRecords(domain, sources);
@@ -237,6 +236,10 @@ CheckEffect ApplyCheck(
     if (facts.held_elsewhere && domain.is_held()) {
         LoseToHolder(domain);
         domain.last_checked_at = facts.now;
+        // Whoever became the holder may have written it down already.
+        if (effect.previous_status == domain.status && previous_reason == domain.status_reason) {
+            return effect;
+        }
         if (effect.previous_status != domain.status) effect.changed_fields.emplace_back("status");
         effect.changed_fields.emplace_back("status_reason");
         effect.audit_action = "domain.failed";
@@ -248,7 +251,8 @@ CheckEffect ApplyCheck(
     const std::string status = DeriveStatus(domain, WantedOf(plan), lost, facts.now);
     NoteStatus(domain, effect, status);
     SetReason(domain, effect, std::nullopt);
-    if (was_sending != domain.sending_verified) effect.changed_fields.emplace_back("sending_verified");
+    if (was_sending != domain.sending_verified)
+        effect.changed_fields.emplace_back("sending_verified");
     if (was_receiving != domain.receiving_verified)
         effect.changed_fields.emplace_back("receiving_verified");
     const bool degraded = sending.began_to_fail || receiving.began_to_fail;
@@ -291,7 +295,7 @@ void LoseToHolder(Domain& domain) {
     domain.sending_failing_since.reset();
     domain.receiving_failing_since.reset();
     domain.status = "failed";
-    domain.status_reason = kHeldElsewhere;
+    domain.status_reason = kLostReason;
     domain.next_check_at.reset();
 }
 

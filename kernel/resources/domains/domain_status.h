@@ -26,9 +26,9 @@ inline constexpr std::chrono::hours kGiveUpAfter{72};
 
 struct CheckFacts {
     base::Time now;
-    bool keep_forced = false;    // an operator's word is not undone (evaluation mode)
-    double spread = 0.5;         // 0…1: where in its window the daily check lies
-    bool held_elsewhere = false; // another tenant holds the name verified
+    bool keep_forced = false;     // an operator's word is not undone (evaluation mode)
+    double spread = 0.5;          // 0…1: where in its window the daily check lies
+    bool held_elsewhere = false;  // another tenant holds the name verified
 };
 
 /// What a check changed, for the event and the audit log.

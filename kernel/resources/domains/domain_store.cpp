@@ -10,7 +10,7 @@ namespace {
     "id, name, status, status_reason, sending_verified, receiving_verified, forced, region, "      \
     "sending, receiving, open_tracking, click_tracking, tracking_subdomain, reply_tracking, tls, " \
     "return_path, selector, dkim_private_rsa, dkim_private_ed25519, dkim_public_rsa, "             \
-    "dkim_public_ed25519, created_at, last_checked_at, record_states, ed25519_verified, "           \
+    "dkim_public_ed25519, created_at, last_checked_at, record_states, ed25519_verified, "          \
     "return_path_verified, sending_failing_since, receiving_failing_since, check_started_at, "     \
     "next_check_at, check_wanted, check_done, check_requester"
 
@@ -27,8 +27,8 @@ constexpr db::Query kFind{
     "domains.find",
     "SELECT " OPENSEND_DOMAIN_COLUMNS " FROM domains WHERE org_id = $1 AND id = $2"};
 constexpr db::Query kLock{
-    "domains.lock", "SELECT " OPENSEND_DOMAIN_COLUMNS
-                    " FROM domains WHERE org_id = $1 AND id = $2 {for_update}"};
+    "domains.lock",
+    "SELECT " OPENSEND_DOMAIN_COLUMNS " FROM domains WHERE org_id = $1 AND id = $2 {for_update}"};
 constexpr db::Query kFindByName{
     "domains.find_by_name",
     "SELECT " OPENSEND_DOMAIN_COLUMNS " FROM domains WHERE org_id = $1 AND name = $2"};

@@ -41,13 +41,13 @@ void DomainsApi::Mount(api::Router& router) {
     static constexpr api::RouteTraits kRestricted = {.open_to_restricted = true};
     static constexpr api::RouteTraits kVerify = {.admin_cost = true, .open_to_restricted = true};
     static const api::Route<DomainsApi> kRoutes[] = {
-        {api::Method::POST, "/domains", RouteClass::kAdmin, &DomainsApi::Create, kAdminWrite},
-        {api::Method::GET, "/domains", RouteClass::kRead, &DomainsApi::List, kRestricted},
-        {api::Method::GET, "/domains/:id", RouteClass::kRead, &DomainsApi::Get, kRestricted},
-        {api::Method::PATCH, "/domains/:id", RouteClass::kAdmin, &DomainsApi::Update, kAdminWrite},
-        {api::Method::DELETE, "/domains/:id", RouteClass::kAdmin, &DomainsApi::Delete, kAdminWrite},
-        {api::Method::POST, "/domains/:id/verify", RouteClass::kAdmin, &DomainsApi::Verify,
-         kVerify},
+        {api::Method::POST,   "/domains",            RouteClass::kAdmin, &DomainsApi::Create, kAdminWrite},
+        {api::Method::GET,    "/domains",            RouteClass::kRead,  &DomainsApi::List,   kRestricted},
+        {api::Method::GET,    "/domains/:id",        RouteClass::kRead,  &DomainsApi::Get,    kRestricted},
+        {api::Method::PATCH,  "/domains/:id",        RouteClass::kAdmin, &DomainsApi::Update, kAdminWrite},
+        {api::Method::DELETE, "/domains/:id",        RouteClass::kAdmin, &DomainsApi::Delete, kAdminWrite},
+        {api::Method::POST,   "/domains/:id/verify", RouteClass::kAdmin, &DomainsApi::Verify,
+         kVerify                                                                                         },
     };
     router.Mount(kRoutes, *this);
 }
@@ -66,9 +66,7 @@ void DomainsApi::Announce(
     );
 }
 
-access::StoredAnswer DomainsApi::Insert(
-    db::Transaction& tx, const api::Call& call, Domain domain
-) {
+access::StoredAnswer DomainsApi::Insert(db::Transaction& tx, const api::Call& call, Domain domain) {
     const model::TenantId& tenant = call.principal.tenant;
     if (!DomainStore::Insert(tx, tenant, domain)) {
         throw base::Conflict("domain_already_exists", "The domain exists already.");
@@ -76,9 +74,7 @@ access::StoredAnswer DomainsApi::Insert(
     Announce(tx, call, domain, {});
     access::Audit(
         tx, deps_.ids,
-        api::AuditOf(
-            call, "domain.created", "domain", domain.id.ToString(), AuditFacts(domain)
-        )
+        api::AuditOf(call, "domain.created", "domain", domain.id.ToString(), AuditFacts(domain))
     );
     return {201, Json(call, domain)};
 }

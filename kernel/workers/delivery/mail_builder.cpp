@@ -118,14 +118,14 @@ bool MailBuilder::Sign(const LoadedMail& mail, std::string& bytes) {
     if (sender.selector.empty()) return false;
     const Key rsa = KeyOf(mail, "dkim_private_rsa", sender.dkim_private_rsa);
     if (!rsa) return false;
-    std::vector<mime::DkimKey> keys = {{mail.email.from_domain, sender.selector, rsa.get()}};
+    std::vector<mime::DkimKey> keys = {
+        {mail.email.from_domain, sender.selector, rsa.get()}
+    };
     Key ed25519;
     if (sender.ed25519_verified) {
         ed25519 = KeyOf(mail, "dkim_private_ed25519", sender.dkim_private_ed25519);
         if (!ed25519) return false;
-        keys.push_back(
-            {mail.email.from_domain, base::Cat(sender.selector, "-ed"), ed25519.get()}
-        );
+        keys.push_back({mail.email.from_domain, base::Cat(sender.selector, "-ed"), ed25519.get()});
     }
     bytes.insert(0, mime::DkimSign(bytes, keys, deps_.clock.Now()));
     return true;

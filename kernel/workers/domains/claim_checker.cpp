@@ -156,8 +156,7 @@ void DomainChecker::Prove(
     claim.blocked_until = (now + options_.takeover_cooloff).Millis();
     claim.next_check_at = claim.blocked_until;
     Note(
-        tx, tenant, "domain.claim_verified", "domain_claim", claim.id.ToString(),
-        ClaimNotice(claim)
+        tx, tenant, "domain.claim_verified", "domain_claim", claim.id.ToString(), ClaimNotice(claim)
     );
     // The holder's row stays as it is; the holder hears of it.
     const auto held = domains::DomainStore::Find(tx, holder.tenant, holder.id);

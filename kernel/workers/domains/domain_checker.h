@@ -61,9 +61,7 @@ private:
     );
     /// Everybody else's unverified rows of the name lose.
     void RefuseOthers(
-        db::Session& tx,
-        const std::vector<domains::NameRow>& rows,
-        const model::DomainId& winner
+        db::Session& tx, const std::vector<domains::NameRow>& rows, const model::DomainId& winner
     );
     void Lose(db::Session& tx, const domains::NameRow& row);
     /// Moves the claim on from what its look-up found; `rows` are locked.

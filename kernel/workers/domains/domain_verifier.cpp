@@ -21,10 +21,11 @@ DomainVerifier::DomainVerifier(
       clock_(clock),
       checker_(checker),
       owner_(base::HexEncode(random.String(16))),
-      checks_(std::make_unique<runtime::WorkerPool>("domain-checks", kChecksAtOnce, kChecksAtOnce)) {
-    claimer_ = std::make_unique<runtime::Worker>("domain-verifier", [this](runtime::StopToken& stop) {
-        Run(stop);
-    });
+      checks_(std::make_unique<runtime::WorkerPool>("domain-checks", kChecksAtOnce, kChecksAtOnce)
+      ) {
+    claimer_ = std::make_unique<runtime::Worker>(
+        "domain-verifier", [this](runtime::StopToken& stop) { Run(stop); }
+    );
 }
 
 DomainVerifier::~DomainVerifier() {

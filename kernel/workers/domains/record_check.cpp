@@ -118,9 +118,8 @@ Finding JudgeFailure(dns::LookupFailure failure) {
 }
 
 std::string Shown(const domains::DnsRecord& wanted, const dns::Record& record) {
-    const std::string text = wanted.type == "MX"
-                                 ? base::Cat(record.preference, ' ', record.text)
-                                 : record.text;
+    const std::string text =
+        wanted.type == "MX" ? base::Cat(record.preference, ' ', record.text) : record.text;
     return std::string(base::TruncateUtf8(base::IsUtf8(text) ? text : "", kMaxSeenBytes));
 }
 
