@@ -127,6 +127,9 @@ for (const database of kinds) {
       assert.ok(updates.some((event) => event.data.changed_fields.includes('open_tracking')));
       const again = await resend.domains.create({ name: 'acme-mail.dev' });
       assert.notEqual(again.data.records.find((one) => one.record === 'DKIM').name, rsa.name);
+      // Creation alone starts a look-up.
+      await until('the new row was looked at', () => hooks.requests.map((one) => JSON.parse(one.body))
+        .some((event) => event.type === 'domain.updated' && event.data.id === again.data.id && event.data.status === 'pending'));
     } finally {
       await instance.destroy();
       sink.stop();
