@@ -3,6 +3,17 @@
 #include "kernel/base/text.h"
 
 namespace opensend::api {
+namespace {
+
+access::IdempotencyUse UseOf(const Call& call, std::string_view family) {
+    std::string path;
+    for (const auto& [name, value] : call.params) path += base::Cat(name, '=', value, ';');
+    return {
+        call.principal.tenant, std::string(family), *call.idempotency_key,
+        access::Fingerprint(family, path, call.body())};
+}
+
+}  // namespace
 
 http::Response Replayed(const access::StoredAnswer& stored) {
     http::Response response = Json(stored.status, stored.body);
@@ -24,11 +35,7 @@ http::Response RunOnce(
         tx.Commit();
         return Json(answer.status, answer.body);
     }
-    std::string path;
-    for (const auto& [name, value] : call.params) path += base::Cat(name, '=', value, ';');
-    const access::IdempotencyUse use{
-        call.principal.tenant, std::string(family), *call.idempotency_key,
-        access::Fingerprint(family, path, call.body())};
+    const access::IdempotencyUse use = UseOf(call, family);
     if (const auto stored = idempotency.Find(tx, use, call.now)) return Replayed(*stored);
     const access::StoredAnswer answer = effect(tx);
     if (!idempotency.Store(tx, use, answer, answer_holds_secret, call.now)) {
@@ -40,6 +47,17 @@ http::Response RunOnce(
     }
     tx.Commit();
     return Json(answer.status, answer.body);
+}
+
+std::optional<http::Response> FindReplay(
+    const Call& call,
+    db::Session& session,
+    access::Idempotency& idempotency,
+    std::string_view family
+) {
+    if (!call.idempotency_key) return std::nullopt;
+    const auto stored = idempotency.Find(session, UseOf(call, family), call.now);
+    return stored ? std::optional(Replayed(*stored)) : std::nullopt;
 }
 
 }  // namespace opensend::api

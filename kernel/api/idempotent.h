@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -24,6 +25,15 @@ http::Response RunOnce(
     std::string_view family,
     bool answer_holds_secret,
     const std::function<access::StoredAnswer(db::Transaction&)>& effect
+);
+
+/// For effects that take several steps: the answer of an earlier use of the call's key, if any. The
+/// last step stores its answer with RunOnce.
+std::optional<http::Response> FindReplay(
+    const Call& call,
+    db::Session& session,
+    access::Idempotency& idempotency,
+    std::string_view family
 );
 
 }  // namespace opensend::api

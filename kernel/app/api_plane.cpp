@@ -10,13 +10,6 @@
 namespace opensend::app {
 namespace {
 
-/// Host part of an application URL.
-std::string HostOf(const std::string& url) {
-    const size_t start = url.find("://");
-    if (start == std::string::npos) return {};
-    return url.substr(start + 3, url.find_first_of(":/", start + 3) - start - 3);
-}
-
 /// Where large request bodies wait; made when it is not there.
 std::string SpoolFolder(const runtime::Config& config) {
     const std::string folder = base::Cat(config.Text("app.data_dir"), "/spool");
@@ -47,7 +40,7 @@ ApiPlane::ApiPlane(Shared& shared, health::HealthApi& health, Wakes wakes) {
         *shared.storage.pool, shared.senders, shared.idempotency, *shared.blobs, shared.storage.ids,
         shared.storage.clock, std::move(wakes.delivery), emails::Acceptor::Options{}
     );
-    MakeDomains(shared);
+    MakeDomains(shared, wakes);
     api_keys_api_ = std::make_unique<api_keys::ApiKeysApi>(
         *shared.storage.pool, *shared.storage.instance_keys, shared.keys, shared.idempotency,
         shared.storage.ids, shared.storage.random
@@ -69,26 +62,27 @@ ApiPlane::ApiPlane(Shared& shared, health::HealthApi& health, Wakes wakes) {
     Listen(shared);
 }
 
-void ApiPlane::MakeDomains(Shared& shared) {
+void ApiPlane::MakeDomains(Shared& shared, Wakes& wakes) {
     domain_factory_ = std::make_unique<domains::DomainFactory>(
         shared.storage.keyring, shared.storage.random, shared.storage.ids
     );
-    domains::DomainsApi::Options domain_options;
-    domain_options.sources.inbound_mx_host = shared.config.Text("inbound.mx_host");
-    domain_options.sources.tracking_cname_target = shared.config.Text("tracking.cname_target");
-    for (const auto& transport : shared.config.Transports()) {
-        const auto keys = shared.config.Below(base::Cat("transport.", transport.name, '.'));
-        if (const auto spf = keys.find("spf"); spf != keys.end()) {
-            domain_options.sources.spf.push_back(spf->second);
-        }
-    }
-    domain_options.own_hosts = {
-        HostOf(shared.config.Text("app.url")), shared.config.Text("smtp.hostname"),
-        shared.config.Text("inbound.mx_host")};
-    domains_api_ = std::make_unique<domains::DomainsApi>(
-        *shared.storage.pool, *domain_factory_, shared.senders, shared.idempotency,
-        shared.storage.ids, std::move(domain_options)
-    );
+    late_answers_ = std::make_unique<domains::LateAnswers>(shared.storage.clock);
+    domain_deps_ = std::make_unique<domains::ApiDeps>(domains::ApiDeps{
+        .pool = *shared.storage.pool,
+        .factory = *domain_factory_,
+        .senders = shared.senders,
+        .idempotency = shared.idempotency,
+        .ids = shared.storage.ids,
+        .random = shared.storage.random,
+        .clock = shared.storage.clock,
+        .late_answers = *late_answers_,
+        .catalog = RecordCatalogOf(shared.config),
+        .own_hosts = OwnHosts(shared.config),
+        .more_regions = shared.config.List("domains.regions"),
+        .wake_checks = std::move(wakes.domains),
+        .wake_events = wakes.events});
+    domains_api_ = std::make_unique<domains::DomainsApi>(*domain_deps_);
+    claims_api_ = std::make_unique<domains::ClaimsApi>(*domain_deps_);
 }
 
 std::optional<std::string> ApiPlane::ReloadCertificate() {
@@ -101,6 +95,7 @@ void ApiPlane::Mount(health::HealthApi& health) {
     // The mount list: one line per resource.
     emails_api_->Mount(router_);
     domains_api_->Mount(router_);
+    claims_api_->Mount(router_);
     api_keys_api_->Mount(router_);
     webhooks_api_->Mount(router_);
     logs_api_->Mount(router_);

@@ -9,6 +9,7 @@
 #include "kernel/http/server.h"
 #include "kernel/listeners/api/health_api.h"
 #include "kernel/resources/api_keys/api_keys_api.h"
+#include "kernel/resources/domains/claims_api.h"
 #include "kernel/resources/domains/domains_api.h"
 #include "kernel/resources/emails/emails_api.h"
 #include "kernel/resources/logs/logs_api.h"
@@ -20,6 +21,7 @@ namespace opensend::app {
 /// What an accepted change sets in motion in this process; each may do nothing.
 struct Wakes {
     std::function<void()> delivery, events, webhooks;
+    std::function<void()> domains;  // a look-up of a domain
 };
 
 /// What the role `api` runs: the REST listener and every resource behind it.
@@ -36,13 +38,16 @@ public:
     void Stop(std::chrono::milliseconds grace) { server_->Stop(grace); }
 
 private:
-    void MakeDomains(Shared& shared);
+    void MakeDomains(Shared& shared, Wakes& wakes);
     void Mount(health::HealthApi& health);
     void Listen(Shared& shared);
 
     std::unique_ptr<emails::Acceptor> acceptor_;
     std::unique_ptr<domains::DomainFactory> domain_factory_;
+    std::unique_ptr<domains::ApiDeps> domain_deps_;
     std::unique_ptr<domains::DomainsApi> domains_api_;
+    std::unique_ptr<domains::ClaimsApi> claims_api_;
+    std::unique_ptr<domains::LateAnswers> late_answers_;
     std::unique_ptr<api_keys::ApiKeysApi> api_keys_api_;
     std::unique_ptr<webhooks::WebhooksApi> webhooks_api_;
     std::unique_ptr<emails::EmailsApi> emails_api_;

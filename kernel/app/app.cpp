@@ -44,11 +44,11 @@ App::App(
     health_api_ = std::make_unique<health::HealthApi>(*monitor_);
     if (roles.contains("worker")) work_ = std::make_unique<WorkPlane>(shared_);
     if (roles.contains("api")) {
-        Wakes wakes{[] {}, [] {}, [] {}};
+        Wakes wakes{[] {}, [] {}, [] {}, [] {}};
         if (work_) {
             wakes = {
                 [this] { work_->WakeDelivery(); }, [this] { work_->WakeEvents(); },
-                [this] { work_->WakeWebhooks(); }};
+                [this] { work_->WakeWebhooks(); }, [this] { work_->WakeDomains(); }};
         }
         api_ = std::make_unique<ApiPlane>(shared_, *health_api_, std::move(wakes));
     }

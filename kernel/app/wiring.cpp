@@ -80,6 +80,60 @@ std::shared_ptr<const plugin::GatePolicy> PluginPolicy(const runtime::Config& co
     return std::make_shared<const plugin::GatePolicy>(std::move(policy));
 }
 
+std::string HostOf(const std::string& url) {
+    const size_t start = url.find("://");
+    if (start == std::string::npos) return {};
+    return url.substr(start + 3, url.find_first_of(":/", start + 3) - start - 3);
+}
+
+namespace {
+
+/// tracking.cname_target, else the host that tracking links have.
+std::string TrackingHost(const runtime::Config& config) {
+    if (const std::string target = config.Text("tracking.cname_target"); !target.empty()) {
+        return target;
+    }
+    const std::string links = config.Text("tracking.base_url");
+    const std::string host = HostOf(links.empty() ? config.Text("app.url") : links);
+    // Nobody else can follow a name of this machine.
+    return host == "localhost" || base::ParseIp(host) ? std::string() : host;
+}
+
+}  // namespace
+
+domains::RecordCatalog RecordCatalogOf(const runtime::Config& config) {
+    domains::RecordSources common;
+    common.inbound_mx_host = config.Text("inbound.mx_host");
+    common.tracking_cname_target = TrackingHost(config);
+    std::vector<domains::RecordCatalog::Transport> transports;
+    for (const auto& spec : config.Transports()) {
+        const auto keys = config.Below(base::Cat("transport.", spec.name, '.'));
+        const auto spf = keys.find("spf");
+        transports.push_back({spec.name, spec.kind, spf == keys.end() ? "" : spf->second});
+    }
+    std::vector<domains::RecordCatalog::Group> groups;
+    for (const auto& spec : config.Groups()) {
+        domains::RecordCatalog::Group group;
+        for (const auto& member : spec.members) group.transports.push_back(member.transport);
+        group.orgs = spec.orgs;
+        groups.push_back(std::move(group));
+    }
+    return {std::move(common), std::move(transports), std::move(groups)};
+}
+
+domain_checks::DomainChecker::Options CheckOptions(const runtime::Config& config) {
+    domain_checks::DomainChecker::Options options;
+    options.keep_forced = !config.strict();
+    options.takeover_cooloff = config.Span("domains.takeover_cooloff");
+    return options;
+}
+
+std::vector<std::string> OwnHosts(const runtime::Config& config) {
+    return {
+        HostOf(config.Text("app.url")), config.Text("smtp.hostname"),
+        config.Text("inbound.mx_host"), TrackingHost(config)};
+}
+
 plugin::HostConfig PluginHostConfig(const runtime::Config& config) {
     const auto policy = PluginPolicy(config);
     plugin::HostConfig out;

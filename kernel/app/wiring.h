@@ -11,8 +11,10 @@
 #include "kernel/base/cidr.h"
 #include "kernel/egress/guard.h"
 #include "kernel/plugin/host.h"
+#include "kernel/resources/domains/dns_plan.h"
 #include "kernel/runtime/config.h"
 #include "kernel/workers/delivery/route_planner.h"
+#include "kernel/workers/domains/domain_checker.h"
 
 namespace opensend::app {
 
@@ -29,6 +31,14 @@ std::vector<delivery::RouteGroup> RouteGroupsOf(const runtime::Config& config);
 egress::Rules EgressRulesOf(const runtime::Config& config);
 /// What the operator asks of every plugin file.
 std::shared_ptr<const plugin::GatePolicy> PluginPolicy(const runtime::Config& config);
+/// Host part of an application URL; empty when it is none.
+std::string HostOf(const std::string& url);
+/// What the configured transports and names add to the records of domains.
+domains::RecordCatalog RecordCatalogOf(const runtime::Config& config);
+/// How domains are checked.
+domain_checks::DomainChecker::Options CheckOptions(const runtime::Config& config);
+/// Names of this installation, which no tenant may add as a domain (DOM-01).
+std::vector<std::string> OwnHosts(const runtime::Config& config);
 /// What the plugin host is told.
 plugin::HostConfig PluginHostConfig(const runtime::Config& config);
 /// A line that a plugin logs, in the server's log.

@@ -36,6 +36,19 @@ WorkPlane::WorkPlane(Shared& shared) {
         *shared.storage.pool, shared.storage.ids, shared.storage.clock,
         [this] { webhook_sender_->Wake(); }
     );
+    domain_checker_ = std::make_unique<domain_checks::DomainChecker>(
+        domain_checks::DomainChecker::Deps{
+            *shared.storage.pool, *shared.resolver, shared.storage.ids, shared.storage.random,
+            shared.storage.clock, RecordCatalogOf(shared.config),
+            [this, &shared] {
+                shared.senders.Invalidate();
+                sequencer_->Wake();
+            }},
+        CheckOptions(shared.config)
+    );
+    domain_verifier_ = std::make_unique<domain_checks::DomainVerifier>(
+        *shared.storage.pool, shared.storage.random, shared.storage.clock, *domain_checker_
+    );
     routes_ = std::make_unique<delivery::RoutePlanner>(
         RouteGroupsOf(shared.config), &shared.breakers, "transport."
     );

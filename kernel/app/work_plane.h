@@ -4,6 +4,7 @@
 
 #include "kernel/app/shared.h"
 #include "kernel/workers/delivery/dispatcher.h"
+#include "kernel/workers/domains/domain_verifier.h"
 #include "kernel/workers/events/sequencer.h"
 #include "kernel/workers/webhooks/webhook_sender.h"
 
@@ -22,10 +23,14 @@ public:
     void WakeEvents() { sequencer_->Wake(); }
     /// New webhook deliveries are due.
     void WakeWebhooks() { webhook_sender_->Wake(); }
+    /// A look-up of a domain or a claim is due.
+    void WakeDomains() { domain_verifier_->Wake(); }
 
 private:
     std::unique_ptr<webhook_delivery::WebhookSender> webhook_sender_;
     std::unique_ptr<sequencer::Sequencer> sequencer_;
+    std::unique_ptr<domain_checks::DomainChecker> domain_checker_;
+    std::unique_ptr<domain_checks::DomainVerifier> domain_verifier_;
     std::unique_ptr<delivery::RoutePlanner> routes_;
     std::unique_ptr<delivery::MailBuilder> builder_;
     std::unique_ptr<delivery::Dispatcher> dispatcher_;

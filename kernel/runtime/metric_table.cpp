@@ -16,6 +16,7 @@ const std::vector<Metric>& AllMetrics() {
         {"opensend_claims_total", kCounter, "", "Recipients claimed by workers."},
         {"opensend_db_errors_total", kCounter, "class", "Failed database statements."},
         {"opensend_decrypt_failures_total", kCounter, "table", "Stored secrets that could not be decrypted."},
+        {"opensend_domain_checks_total", kCounter, "status", "Look-ups of domains by the status they led to."},
         {"opensend_egress_refused_total", kCounter, "caller,reason", "Outgoing requests the address guard refused."},
         {"opensend_events_total", kCounter, "type", "Events written to the log."},
         {"opensend_http_in_flight", kGauge, "", "Requests being answered."},

@@ -62,6 +62,10 @@ const Reply kNoEightBit{
     554, {5, 6, 3},
      "the server does not offer 8BITMIME"
 };
+const Reply kNeedsTls{
+    454, {4, 7, 4},
+     "the message must not travel in clear and the connection is not encrypted"
+};
 const Reply kTooBig{
     552, {5, 3, 4},
      "the message exceeds the size the server accepts"
@@ -79,6 +83,9 @@ void ClientSession::RefuseLocally(Transaction& message) {
         if (verdict.outcome == Outcome::kOpen && !IsSafeAddress(message.rcpts[i])) {
             SetVerdict(verdict, kBadRecipient, Outcome::kRejected, Stage::kRcpt);
         }
+    }
+    if (message.needs_tls && !encrypted_) {
+        SetOpen(message, kNeedsTls, Outcome::kDeferred, Stage::kTls);
     }
     RefuseForEightBit(message);
     if (offers_.max_size > 0 && message.data.size() > offers_.max_size) {

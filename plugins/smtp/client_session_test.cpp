@@ -56,6 +56,18 @@ TEST_F(ReadySession, TheNextEnvelopeTravelsWithTheBody) {
     EXPECT_EQ(session_.want(), Want::kIdle);
 }
 
+TEST_F(ReadySession, WhatMustNotTravelInClearWaitsOnAPlainConnection) {
+    Open();
+    Transaction& message = Message();
+    message.needs_tls = true;
+    session_.Begin(message);
+    EXPECT_TRUE(message.finished);
+    EXPECT_EQ(Letters(message), "D");
+    EXPECT_EQ(message.verdicts[0].stage, Stage::kTls);
+    EXPECT_EQ(Take(), "");
+    EXPECT_EQ(session_.want(), Want::kIdle);
+}
+
 TEST_F(ReadySession, AFollowerNamedAfterTheBodyIsIssuedAtOnce) {
     Open();
     Transaction& first = Message();

@@ -39,6 +39,7 @@ struct Transaction {
     std::string_view mail_from;
     std::vector<std::string_view> rcpts;
     std::string_view data;
+    bool needs_tls = false;  // must not travel in clear, whatever the relay's own mode says
 
     std::vector<Verdict> verdicts;
     std::string transcript;

@@ -222,6 +222,12 @@ bool Instance::Prepare(Call& call, size_t index, const osp_msg& message) {
     job.remote_address.clear();
     job.tls.clear();
     job.message.mail_from = View(message.mail_from);
+    job.message.needs_tls = false;
+    for (uint32_t i = 0; i < message.n_meta; ++i) {
+        if (View(message.meta[i].key) == "tls" && View(message.meta[i].value) == "required") {
+            job.message.needs_tls = true;
+        }
+    }
     job.message.rcpts.clear();
     for (uint32_t i = 0; i < message.n_rcpts; ++i) {
         const auto rcpt = Import<osp_rcpt>(At(message.rcpts, message.rcpt_stride, i));

@@ -10,7 +10,15 @@
 
 namespace opensend::domains {
 
-/// A name that a tenant sends from. Keys are sealed texts.
+/// What DNS showed for one record when it was last looked at.
+struct RecordState {
+    std::string type, fqdn;
+    std::string status;  // as the record's status of REST 2.6
+    base::Time checked_at;
+    std::vector<std::string> seen;  // at most 5 values of 512 octets
+};
+
+/// A name that a tenant sends from or receives at. Keys are sealed texts.
 struct Domain {
     model::DomainId id;
     std::string name;  // A-label
@@ -33,23 +41,20 @@ struct Domain {
     std::string dkim_public_rsa, dkim_public_ed25519;    // base64 for the records
     base::Time created_at;
     std::optional<base::Time> last_checked_at;
-};
 
-/// One record to publish (platform.md 11.2).
-struct DnsRecord {
-    std::string record, name, fqdn, type, status, value;
-    std::optional<int> priority;
-    bool required = true;
-};
+    std::vector<RecordState> record_states;
+    bool ed25519_verified = false;      // its record is in DNS: messages carry that signature too
+    bool return_path_verified = false;  // all records of the return path's name are right
+    /// Since when a needed record of the group is missing or different without a break.
+    std::optional<base::Time> sending_failing_since, receiving_failing_since;
+    std::optional<base::Time> check_started_at;  // of the present run of checks
+    std::optional<base::Time> next_check_at;     // empty: none is planned
+    int64_t check_wanted = 0;                    // how often a check was asked for
+    int64_t check_done = 0;                      // which of these the last finished one answers
+    std::optional<std::string> check_requester;  // JSON: who asked, for the audit log
 
-/// What the installation adds to the record set.
-struct RecordSources {
-    std::string inbound_mx_host;   // inbound.mx_host
-    std::vector<std::string> spf;  // transport.<n>.spf values
-    std::string tracking_cname_target;
+    /// One tenant at most holds a name in this sense.
+    bool is_held() const { return sending_verified || receiving_verified; }
 };
-
-/// The records of a domain with their status, in the order they are shown.
-std::vector<DnsRecord> PlanRecords(const Domain& domain, const RecordSources& sources);
 
 }  // namespace opensend::domains

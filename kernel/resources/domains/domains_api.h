@@ -1,83 +1,61 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 
 #include "kernel/access/idempotency.h"
 #include "kernel/api/router.h"
-#include "kernel/crypto/keyring.h"
-#include "kernel/db/pool.h"
-#include "kernel/json/writer.h"
+#include "kernel/db/transaction.h"
+#include "kernel/resources/domains/domain_factory.h"
+#include "kernel/resources/domains/domain_json.h"
+#include "kernel/resources/domains/domain_request.h"
 #include "kernel/resources/domains/domain_store.h"
+#include "kernel/resources/domains/late_answers.h"
 
 namespace opensend::domains {
 
-/// Makes domains: fresh selector and DKIM key pairs, sealed (DKIM-01).
-class DomainFactory {
-public:
-    DomainFactory(const crypto::Keyring& keyring, base::Random& random, base::UuidSource& ids)
-        : keyring_(keyring), random_(random), ids_(ids) {}
-    /// A new row for `name` (already normalised). Takes tens of milliseconds: keys are made.
-    Domain Make(const model::TenantId& tenant, const std::string& name, base::Time now);
-
-private:
-    const crypto::Keyring& keyring_;
-    base::Random& random_;
-    base::UuidSource& ids_;
+/// What both APIs of this folder work with.
+struct ApiDeps {
+    db::Pool& pool;
+    DomainFactory& factory;
+    SenderRule& senders;
+    access::Idempotency& idempotency;
+    base::UuidSource& ids;
+    base::Random& random;
+    const base::Clock& clock;
+    LateAnswers& late_answers;
+    RecordCatalog catalog;
+    std::vector<std::string> own_hosts;     // names of this installation
+    std::vector<std::string> more_regions;  // labels beside the well-known ones
+    int max_per_tenant = 1000;
+    std::function<void()> wake_checks;  // a check is due
+    std::function<void()> wake_events;
 };
 
-/// The name rules of REST 3.8 and DOM-01; throws 422 on `name`.
-std::string NormaliseName(const std::string& input, const std::vector<std::string>& own_hosts);
+/// How long a call waits for the check that it asked for.
+inline constexpr std::chrono::seconds kCheckWait{5};
 
-/// The domain object of REST 2.6. `with_records` false: list item.
-void WriteDomain(
-    json::Writer& out, const Domain& domain, const RecordSources& sources, bool with_records
-);
-
-/// domain.created with its payload, in the caller's transaction.
-void AppendDomainEvent(
-    db::Session& tx,
-    const model::TenantId& tenant,
-    const Domain& domain,
-    const RecordSources& sources,
-    const model::EventId& id,
-    base::Time now
-);
-
-/// Routes of REST 2.6.
+/// Routes of REST 2.6, claims excepted.
 class DomainsApi {
 public:
-    struct Options {
-        RecordSources sources;
-        std::vector<std::string> own_hosts;  // names of this installation
-        int max_per_tenant = 1000;
-    };
-    DomainsApi(
-        db::Pool& pool,
-        DomainFactory& factory,
-        SenderRule& senders,
-        access::Idempotency& idempotency,
-        base::UuidSource& ids,
-        Options options
-    )
-        : pool_(pool),
-          factory_(factory),
-          senders_(senders),
-          idempotency_(idempotency),
-          ids_(ids),
-          options_(std::move(options)) {}
+    explicit DomainsApi(const ApiDeps& deps) : deps_(deps) {}
     void Mount(api::Router& router);
 
 private:
     api::Answer Create(const std::shared_ptr<api::Call>& call);
     api::Answer List(const std::shared_ptr<api::Call>& call);
     api::Answer Get(const std::shared_ptr<api::Call>& call);
+    api::Answer Update(const std::shared_ptr<api::Call>& call);
+    api::Answer Delete(const std::shared_ptr<api::Call>& call);
+    api::Answer Verify(const std::shared_ptr<api::Call>& call);
 
-    db::Pool& pool_;
-    DomainFactory& factory_;
-    SenderRule& senders_;
-    access::Idempotency& idempotency_;
-    base::UuidSource& ids_;
-    Options options_;
+    std::string Json(const api::Call& call, const Domain& domain) const;
+    access::StoredAnswer Insert(db::Transaction& tx, const api::Call& call, Domain domain);
+    void Announce(
+        db::Session& tx, const api::Call& call, const Domain& domain, const DomainEvent& event
+    );
+
+    const ApiDeps& deps_;
 };
 
 }  // namespace opensend::domains

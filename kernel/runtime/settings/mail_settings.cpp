@@ -67,6 +67,7 @@ constexpr Setting kMailSettings[] = {
     {"send.max_attachment_b64_bytes", "", kSize, "41943040", "1KiB..100MiB", 0, "Attachments of one message, encoded."},
     {"tracking.base_url", "TRACKING_BASE_URL", kText, "", "app_url", 0, "Address of tracking links; app.url without it."},
     {"tracking.cname_target", "TRACKING_CNAME_TARGET", kText, "", "host", 0, "Target that tracking domains point to; the host of tracking.base_url without it."},
+    {"domains.regions", "", kList, "", "", 0, "Region labels that domains may carry beside the well-known ones."},
     {"domains.takeover_cooloff", "", kSpan, "72h", "24h..30d", 0, "Wait before a verified domain changes its owner."},
     {"deliverability.blocklists", "", kList, "", "host", kLater, "Blocklists that reports ask."},
     {"retention.bodies", "", kSpan, "30d", "1d..3650d", kReread, "Message bodies and attachments."},

@@ -16,7 +16,8 @@ constexpr db::Query kLoadClaimed{"delivery.load_claimed", R"sql(
            e.stream, e.recipient_count, e.created_at, e.scheduled_at, c.html, c.text, c.blob_key,
            (SELECT COUNT(*) FROM email_attachments a
              WHERE a.email_id = q.email_id AND a.org_id = q.org_id), o.state,
-           d.id, d.sending_verified, d.sending, d.selector, d.dkim_private_rsa
+           d.id, d.sending_verified, d.sending, d.selector, d.dkim_private_rsa,
+           d.dkim_private_ed25519, d.ed25519_verified, d.return_path_verified, d.return_path, d.tls
       FROM queue q
       JOIN recipients r ON r.email_id = q.email_id AND r.ordinal = q.ordinal AND r.org_id = q.org_id
       JOIN emails e ON e.id = q.email_id AND e.org_id = q.org_id
@@ -50,6 +51,11 @@ std::shared_ptr<const LoadedMail> ReadMail(const db::Row& row) {
         mail->sender.usable = row.Bool(25) && row.Text(26) == "enabled";
         mail->sender.selector = row.Text(27);
         mail->sender.dkim_private_rsa = row.Text(28);
+        mail->sender.dkim_private_ed25519 = row.Text(29);
+        mail->sender.ed25519_verified = row.Bool(30);
+        mail->sender.return_path_verified = row.Bool(31);
+        mail->sender.return_path = row.Text(32);
+        mail->sender.tls_enforced = row.Text(33) == "enforced";
     }
     mail->facts = emails::FactsOf(e);
     return mail;

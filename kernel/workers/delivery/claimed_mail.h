@@ -19,7 +19,11 @@ struct SenderFacts {
     bool usable = false;  // verified and enabled, exactly the From domain of this tenant
     model::DomainId domain;
     std::string selector;
-    std::string dkim_private_rsa;  // sealed
+    std::string dkim_private_rsa, dkim_private_ed25519;  // sealed
+    bool ed25519_verified = false;      // its record is in DNS: both signatures are made
+    bool return_path_verified = false;  // bounce notices to return_path.<domain> arrive
+    std::string return_path;
+    bool tls_enforced = false;
 };
 
 /// A message as the worker holds it: shared by its recipients of one claim.

@@ -81,17 +81,19 @@ std::optional<BuildFailure> MailBuilder::FetchAttachments(
     return std::nullopt;
 }
 
-std::shared_ptr<const crypto::SigningKey> MailBuilder::KeyOf(const LoadedMail& mail) {
+MailBuilder::Key MailBuilder::KeyOf(
+    const LoadedMail& mail, std::string_view column, const std::string& sealed
+) {
     const SenderFacts& sender = mail.sender;
+    const std::string name = base::Cat(sender.domain.ToString(), ' ', sender.selector, ' ', column);
     const auto cached = keys_.With([&](auto& map) {
-        const auto found = map.find(sender.domain);
+        const auto found = map.find(name);
         return found == map.end() ? nullptr : found->second;
     });
     if (cached) return cached;
     const std::string org = mail.email.tenant.ToString();
     const std::string row = sender.domain.ToString();
-    const auto opened =
-        deps_.keyring.Open({"domains", "dkim_private_rsa", org, row}, sender.dkim_private_rsa);
+    const auto opened = deps_.keyring.Open({"domains", column, org, row}, sealed);
     const auto der = opened.ok() ? base::Base64Decode(opened->Reveal()) : std::nullopt;
     auto key =
         der ? crypto::SigningKey::FromPkcs8(base::Secret(std::string(*der)))
@@ -106,9 +108,27 @@ std::shared_ptr<const crypto::SigningKey> MailBuilder::KeyOf(const LoadedMail& m
     auto shared = std::make_shared<const crypto::SigningKey>(std::move(*key));
     keys_.With([&](auto& map) {
         if (map.size() >= kMaxKeys) map.clear();
-        map[sender.domain] = shared;
+        map[name] = shared;
     });
     return shared;
+}
+
+bool MailBuilder::Sign(const LoadedMail& mail, std::string& bytes) {
+    const SenderFacts& sender = mail.sender;
+    if (sender.selector.empty()) return false;
+    const Key rsa = KeyOf(mail, "dkim_private_rsa", sender.dkim_private_rsa);
+    if (!rsa) return false;
+    std::vector<mime::DkimKey> keys = {
+        {mail.email.from_domain, sender.selector, rsa.get()}
+    };
+    Key ed25519;
+    if (sender.ed25519_verified) {
+        ed25519 = KeyOf(mail, "dkim_private_ed25519", sender.dkim_private_ed25519);
+        if (!ed25519) return false;
+        keys.push_back({mail.email.from_domain, base::Cat(sender.selector, "-ed"), ed25519.get()});
+    }
+    bytes.insert(0, mime::DkimSign(bytes, keys, deps_.clock.Now()));
+    return true;
 }
 
 MailBuilder::Built MailBuilder::Build(const ClaimedRecipient& work, base::MonoTime deadline) {
@@ -131,17 +151,10 @@ MailBuilder::Built MailBuilder::Build(const ClaimedRecipient& work, base::MonoTi
             BuildFailure::Kind::kFailed, "message_too_large",
             "The encoded message exceeds 40 MiB."};
     }
-    if (!mail.sender.selector.empty()) {
-        const auto key = KeyOf(mail);
-        if (!key) {
-            return BuildFailure{
-                BuildFailure::Kind::kSigningKey, "auth_config",
-                "The signing key of the domain cannot be read."};
-        }
-        const std::vector<mime::DkimKey> keys = {
-            {mail.email.from_domain, mail.sender.selector, key.get()}
-        };
-        bytes.insert(0, mime::DkimSign(bytes, keys, deps_.clock.Now()));
+    if (!Sign(mail, bytes)) {
+        return BuildFailure{
+            BuildFailure::Kind::kSigningKey, "auth_config",
+            "The signing key of the domain cannot be read."};
     }
     auto out = std::make_shared<model::OutgoingMessage>();
     // Equal while an earlier try may have been taken: an unknown outcome leaves `tries` as it is.
@@ -150,6 +163,7 @@ MailBuilder::Built MailBuilder::Build(const ClaimedRecipient& work, base::MonoTi
     out->mail_from = message.from.Address();
     out->recipients = {work.address};
     out->data = std::move(bytes);
+    if (mail.sender.tls_enforced) out->meta.emplace_back("tls", "required");
     out->attempt = static_cast<uint32_t>(work.row.tries + 1);
     out->deadline = deadline;
     return std::shared_ptr<const model::OutgoingMessage>(std::move(out));

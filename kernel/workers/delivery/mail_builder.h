@@ -47,11 +47,15 @@ private:
     std::optional<BuildFailure> FetchAttachments(
         const LoadedMail& mail, std::vector<emails::AttachmentRow>& rows
     );
-    /// Null: the key does not open.
-    std::shared_ptr<const crypto::SigningKey> KeyOf(const LoadedMail& mail);
+    using Key = std::shared_ptr<const crypto::SigningKey>;
+    /// Null: the key does not open. `column` names the sealed text of the domain row.
+    Key KeyOf(const LoadedMail& mail, std::string_view column, const std::string& sealed);
+    /// Puts the signatures in front of the bytes, Ed25519 on top of RSA (DKIM-02). False: a key is
+    /// missing, and nothing may leave unsigned.
+    bool Sign(const LoadedMail& mail, std::string& bytes);
 
     Deps deps_;
-    base::Guarded<std::map<model::DomainId, std::shared_ptr<const crypto::SigningKey>>> keys_;
+    base::Guarded<std::map<std::string, Key>> keys_;  // by selector and column
 };
 
 }  // namespace opensend::delivery
