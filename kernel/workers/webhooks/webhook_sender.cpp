@@ -81,21 +81,27 @@ WebhookSender::WebhookSender(Deps deps, Options options) : deps_(deps), options_
     worker_ = std::make_unique<runtime::Worker>("webhooks", [this](runtime::StopToken& stop) {
         Loop(stop);
     });
+    wakeable_.With([&](auto& worker) { worker = worker_.get(); });
 }
 
 WebhookSender::~WebhookSender() {
-    // The worker outlives what is out, since ends of attempts wake it.
+    // No claim is under way once the worker is gone; then what is out comes to its end.
     stopping_ = true;
+    wakeable_.With([](auto& worker) { worker = nullptr; });
+    worker_.reset();
     while (in_flight_.load() > 0) {
         runtime::StopToken pause;
         pause.SleepFor(std::chrono::milliseconds(5));
     }
-    worker_.reset();
     pool_.reset();
     records_.reset();
 }
 
-void WebhookSender::Wake() { worker_->Wake(); }
+void WebhookSender::Wake() {
+    wakeable_.With([](runtime::Worker* worker) {
+        if (worker != nullptr) worker->Wake();
+    });
+}
 
 void WebhookSender::Loop(runtime::StopToken& stop) {
     base::MonoTime reaped = deps_.clock.Mono();
@@ -275,7 +281,7 @@ void WebhookSender::Submit(webhooks::AttemptRecord record) {
             const auto found = map.find(webhook);
             if (found != map.end() && --found->second == 0) map.erase(found);
         });
-        worker_->Wake();
+        Wake();
         --in_flight_;
     };
     auto shared = std::make_shared<webhooks::AttemptRecord>(std::move(record));

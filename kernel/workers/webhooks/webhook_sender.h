@@ -60,6 +60,7 @@ private:
     std::unique_ptr<db::Batcher<webhooks::AttemptRecord>> records_;
     std::unique_ptr<runtime::WorkerPool> pool_;
     std::unique_ptr<runtime::Worker> worker_;
+    base::Guarded<runtime::Worker*> wakeable_;  // the worker while it may be woken
 };
 
 }  // namespace opensend::webhook_delivery
