@@ -54,6 +54,7 @@ void App::AddReloads() {
     // After the plugins: a new group may name a transport that has just come.
     reloads_.Add("groups", [this](const runtime::Config& config) {
         if (work_) work_->SetGroups(RouteGroupsOf(config));
+        if (work_) work_->SetPaces(PacesOf(config));
         return Problems();
     });
 }

@@ -51,6 +51,15 @@ std::vector<delivery::RouteGroup> RouteGroupsOf(const runtime::Config& config) {
     return groups;
 }
 
+std::map<std::string, delivery::Pace> PacesOf(const runtime::Config& config) {
+    std::map<std::string, delivery::Pace> paces;
+    for (const auto& spec : config.Transports()) {
+        paces[spec.name] = {
+            spec.rate_count, std::chrono::microseconds(spec.rate_period_us), spec.concurrency};
+    }
+    return paces;
+}
+
 egress::Rules EgressRulesOf(const runtime::Config& config) {
     egress::Rules rules;
     rules.allow = CidrsOf(config.List("egress.allow_cidrs"));

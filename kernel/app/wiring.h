@@ -13,6 +13,7 @@
 #include "kernel/plugin/host.h"
 #include "kernel/resources/domains/dns_plan.h"
 #include "kernel/runtime/config.h"
+#include "kernel/workers/delivery/pacer.h"
 #include "kernel/workers/delivery/route_planner.h"
 #include "kernel/workers/domains/domain_checker.h"
 
@@ -27,6 +28,7 @@ std::map<std::string, access::BucketNumbers, std::less<>> RateNumbersOf(
     const runtime::Config& config
 );
 std::vector<delivery::RouteGroup> RouteGroupsOf(const runtime::Config& config);
+std::map<std::string, delivery::Pace> PacesOf(const runtime::Config& config);
 /// The rules for outbound URLs that the configuration gives.
 egress::Rules EgressRulesOf(const runtime::Config& config);
 /// What the operator asks of every plugin file.

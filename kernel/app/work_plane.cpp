@@ -65,7 +65,8 @@ WorkPlane::WorkPlane(Shared& shared) {
             .policy = PolicyOf(shared.config),
             .lease = shared.config.Span("send.lease"),
             .single_process = single,
-            .journal_path = base::Cat(shared.config.Text("app.data_dir"), "/outcomes.log")}
+            .journal_path = base::Cat(shared.config.Text("app.data_dir"), "/outcomes.log"),
+            .paces = PacesOf(shared.config)}
     );
 }
 

@@ -17,6 +17,9 @@ public:
     void SetGroups(std::vector<delivery::RouteGroup> groups) {
         routes_->SetGroups(std::move(groups));
     }
+    void SetPaces(std::map<std::string, delivery::Pace> paces) {
+        dispatcher_->SetPaces(std::move(paces));
+    }
     /// New mail may be due.
     void WakeDelivery() { dispatcher_->Wake(); }
     /// New events wait for their place.

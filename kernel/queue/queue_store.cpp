@@ -1,11 +1,15 @@
 #include "kernel/queue/queue_store.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "kernel/base/check.h"
 
 namespace opensend::queue {
 namespace {
+
+constexpr int kTurn = 50;
+constexpr int kTenantsAtOnce = 16;
 
 constexpr db::Query kEnqueue{"queue.enqueue", R"sql(
     INSERT INTO queue (email_id, ordinal, org_id, lane, due_at, first_due_at, phase, tries, throttles,
@@ -19,14 +23,34 @@ constexpr db::Query kClaim{"queue.claim", R"sql(
     UPDATE queue SET lease_owner = $1, lease_fence = $2, lease_until = $3, claims = claims + 1
      WHERE (email_id, ordinal) IN (
            SELECT email_id, ordinal FROM queue
-            WHERE lane = $4 AND due_at <= $5 AND lease_until = 0 AND phase <> 5
-            ORDER BY due_at LIMIT $6 {skip_locked})
+            WHERE lane = $4 AND org_id = $5 AND due_at <= $6 AND lease_until = 0 AND phase <> 5
+            ORDER BY due_at LIMIT $7 {skip_locked})
  RETURNING email_id, ordinal, org_id, lane, due_at, first_due_at, phase, tries, throttles, claims,
-           uncertain, lease_fence)sql"};
+           uncertain, lease_fence, routes)sql"};
+
+constexpr db::Query kAnyDue{"queue.any_due", R"sql(
+    SELECT 1 FROM queue WHERE lane = $1 AND due_at <= $2 AND lease_until = 0 AND phase <> 5
+     LIMIT 1)sql"};
+
+// Walks from tenant to tenant along the index, so that the rows of one are never counted.
+constexpr db::Query kDueTenants{"queue.due_tenants", R"sql(
+    WITH RECURSIVE walk (org_id) AS (
+        SELECT MIN(org_id) FROM queue
+         WHERE lane = $1 AND org_id > $2 AND lease_until = 0 AND phase <> 5
+        UNION ALL
+        SELECT (SELECT MIN(q.org_id) FROM queue q
+                 WHERE q.lane = $1 AND q.org_id > walk.org_id AND q.lease_until = 0
+                   AND q.phase <> 5)
+          FROM walk WHERE walk.org_id IS NOT NULL)
+    SELECT org_id FROM walk
+     WHERE org_id IS NOT NULL AND EXISTS (
+           SELECT 1 FROM queue d WHERE d.lane = $1 AND d.org_id = walk.org_id
+              AND d.due_at <= $3 AND d.lease_until = 0 AND d.phase <> 5)
+     LIMIT $4)sql"};
 
 constexpr db::Query kStillMine{"queue.still_mine", R"sql(
     SELECT email_id, ordinal, org_id, lane, due_at, first_due_at, phase, tries, throttles, claims,
-           uncertain, lease_fence
+           uncertain, lease_fence, routes
       FROM queue WHERE lease_owner = $1 AND lease_fence = $2 AND lease_until > 0 {for_update})sql"};
 
 constexpr db::Query kRenew{"queue.renew", R"sql(
@@ -39,8 +63,8 @@ constexpr db::Query kEnterWire{"queue.enter_wire", R"sql(
 
 constexpr db::Query kRelease{"queue.release", R"sql(
     UPDATE queue SET phase = $1, due_at = $2, tries = $3, throttles = $4, claims = $5, uncertain = $6,
-           reason = $7, lease_owner = '', lease_until = 0
-     WHERE email_id = $8 AND ordinal = $9 AND lease_owner = $10 AND lease_fence = $11)sql"};
+           reason = $7, routes = $8, lease_owner = '', lease_until = 0
+     WHERE email_id = $9 AND ordinal = $10 AND lease_owner = $11 AND lease_fence = $12)sql"};
 
 constexpr db::Query kFinish{"queue.finish", R"sql(
     DELETE FROM queue
@@ -48,7 +72,7 @@ constexpr db::Query kFinish{"queue.finish", R"sql(
 
 constexpr db::Query kExpired{"queue.expired", R"sql(
     SELECT email_id, ordinal, org_id, lane, due_at, first_due_at, phase, tries, throttles, claims,
-           uncertain, lease_fence
+           uncertain, lease_fence, routes
       FROM queue WHERE lease_until > 0 AND (lease_until <= $1 OR (lease_owner <> $2 AND $2 <> ''))
      LIMIT $3)sql"};
 
@@ -76,6 +100,7 @@ std::vector<QueueRow> ReadRows(const db::Rows& rows) {
         item.claims = row.Int(9);
         item.uncertain = row.Bool(10);
         item.fence = row.Int(11);
+        item.routes = row.Text(12);
         out.push_back(item);
     }
     return out;
@@ -84,6 +109,23 @@ std::vector<QueueRow> ReadRows(const db::Rows& rows) {
 base::Duration Jitter(std::chrono::seconds delay, double random01) {
     const auto us = static_cast<double>(std::chrono::microseconds(delay).count());
     return base::Duration(static_cast<int64_t>(us * (0.9 + 0.2 * random01)));
+}
+
+/// The next tenants after `turn` with something due, beginning anew behind the last one.
+std::vector<std::string> DueTenants(
+    db::Session& tx, int lane, const std::string& turn, base::Time now
+) {
+    std::vector<std::string> tenants;
+    for (const db::Row& row : tx.Execute(kDueTenants, {lane, turn, now, kTenantsAtOnce})) {
+        tenants.push_back(row.Text(0));
+    }
+    if (turn.empty() || static_cast<int>(tenants.size()) == kTenantsAtOnce) return tenants;
+    for (const db::Row& row :
+         tx.Execute(kDueTenants, {lane, "", now, kTenantsAtOnce - std::ssize(tenants)})) {
+        if (row.Text(0) > turn) break;
+        tenants.push_back(row.Text(0));
+    }
+    return tenants;
 }
 
 }  // namespace
@@ -106,14 +148,38 @@ std::vector<QueueRow> QueueStore::Claim(
     const std::string& owner,
     base::Time now,
     base::Time until,
-    int limit
+    int limit,
+    std::string& turn
 ) {
     OPENSEND_CHECK(until > now, "a lease ends in the future");
+    const int lane_number = static_cast<int>(lane);
+    if (!tx.First(kAnyDue, {lane_number, now})) return {};
+    const std::vector<std::string> tenants = DueTenants(tx, lane_number, turn, now);
+    if (tenants.empty()) return {};
     const auto fence = tx.First(kNextFence, {});
     OPENSEND_CHECK(fence.has_value(), "the fence counter exists");
-    return ReadRows(
-        tx.Execute(kClaim, {owner, fence->Int(0), until, static_cast<int>(lane), now, limit})
-    );
+    std::vector<QueueRow> claimed;
+    const auto left = [&] { return limit - static_cast<int>(claimed.size()); };
+    const auto take = [&](const std::string& tenant) {
+        const int wanted = std::min(left(), kTurn);
+        auto rows = ReadRows(
+            tx.Execute(kClaim, {owner, fence->Int(0), until, lane_number, tenant, now, wanted})
+        );
+        const bool more = static_cast<int>(rows.size()) == wanted;
+        claimed.insert(
+            claimed.end(), std::make_move_iterator(rows.begin()),
+            std::make_move_iterator(rows.end())
+        );
+        turn = tenant;
+        return more;
+    };
+    for (const std::string& tenant : tenants) {
+        if (left() <= 0) break;
+        bool more = take(tenant);
+        // Nobody else waits for a turn.
+        while (more && left() > 0 && tenants.size() == 1) more = take(tenant);
+    }
+    return claimed;
 }
 
 std::vector<QueueRow> QueueStore::StillMine(db::Session& tx, const Lease& lease) {
@@ -142,7 +208,7 @@ void QueueStore::Release(
     for (const QueueRow& row : rows) {
         each.push_back(
             {static_cast<int>(row.phase), row.due_at, row.tries, row.throttles, row.claims,
-             row.uncertain, reason, row.email, row.ordinal, lease.owner, lease.fence}
+             row.uncertain, reason, row.routes, row.email, row.ordinal, lease.owner, lease.fence}
         );
     }
     tx.ChangeEach(kRelease, each);

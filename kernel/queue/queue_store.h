@@ -34,6 +34,7 @@ struct QueueRow {
     int64_t claims = 0;      // claims that never reached the wire
     bool uncertain = false;  // an earlier attempt may have been taken
     int64_t fence = 0;
+    std::string routes;  // what it remembers of transports; see delivery::RouteMemory
 };
 
 /// A lease: who holds it and the number that later leases exceed (SEND-15).
@@ -47,15 +48,18 @@ class QueueStore {
 public:
     /// Rows for new recipients; visible to workers when the transaction commits.
     static void Enqueue(db::Session& tx, const std::vector<QueueRow>& rows);
-    /// At most `limit` due rows of a lane, oldest due first, leased until `until` under one new
-    /// fence. Waiting rows and unknown ones whose wait ended.
+    /// At most `limit` due rows of a lane, leased until `until` under one new fence: waiting rows
+    /// and unknown ones whose wait ended. Tenants take turns of at most 50 rows, oldest due first;
+    /// `turn` is the tenant whose turn was last and moves on (SEND-19). The cost does not grow with
+    /// what waits.
     static std::vector<QueueRow> Claim(
         db::Session& tx,
         Lane lane,
         const std::string& owner,
         base::Time now,
         base::Time until,
-        int limit
+        int limit,
+        std::string& turn
     );
     /// Rows of this fence that are still ours, by (email, ordinal). Others were taken over.
     static std::vector<QueueRow> StillMine(db::Session& tx, const Lease& lease);

@@ -15,7 +15,9 @@ class ReloadList {
 public:
     /// Puts the new values into effect, or keeps the old ones and gives the reasons.
     using Apply = std::function<std::vector<std::string>(const Config&)>;
-    void Add(std::string name, Apply apply) { entries_.emplace_back(std::move(name), std::move(apply)); }
+    void Add(std::string name, Apply apply) {
+        entries_.emplace_back(std::move(name), std::move(apply));
+    }
     /// Runs all, in order of their addition; one that throws does not keep the others from running.
     /// The problems as "name: reason".
     std::vector<std::string> Run(const Config& config) const;

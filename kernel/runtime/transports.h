@@ -11,6 +11,8 @@ namespace opensend::runtime {
 /// {"$secret":"<reference>"} for Config::ResolveSecret.
 struct TransportSpec {
     std::string name, kind, plugin, config_json;
+    uint64_t rate_count = 0, rate_period_us = 0;  // recipients in a time; 0: no limit
+    int64_t concurrency = 0;                      // recipients at once; 0: no limit
 };
 
 struct GroupMember {

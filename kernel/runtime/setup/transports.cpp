@@ -93,6 +93,12 @@ std::vector<TransportSpec> Config::Transports() const {
         } else {
             spec.plugin = Text(base::Cat("transport.", name, ".plugin"));
         }
+        if (const auto rate = ParseRate(Text(base::Cat("transport.", name, ".rate")))) {
+            spec.rate_count = rate->count;
+            spec.rate_period_us = rate->period_us;
+        }
+        const auto at_once = base::ParseInt(Text(base::Cat("transport.", name, ".concurrency")));
+        spec.concurrency = at_once.value_or(0);
         spec.config_json = ConfigJson(members.plain, members.references, prefix);
         specs.push_back(std::move(spec));
     };

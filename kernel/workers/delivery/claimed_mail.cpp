@@ -109,9 +109,10 @@ std::vector<std::shared_ptr<ClaimedRecipient>> ClaimMail(
     const std::string& owner,
     base::Time now,
     base::Time until,
-    int limit
+    int limit,
+    std::string& turn
 ) {
-    const auto rows = queue::QueueStore::Claim(tx, lane, owner, now, until, limit);
+    const auto rows = queue::QueueStore::Claim(tx, lane, owner, now, until, limit, turn);
     if (rows.empty()) return {};
     return LoadRows(tx, {owner, rows.front().fence}, rows);
 }

@@ -47,17 +47,20 @@ struct ClaimedRecipient {
     // Set when an attempt begins:
     model::AttemptId attempt;
     std::string transport;
+    std::string route;  // why that one, as JSON
     base::Time started_at;
 };
 
 /// Claims due recipients of a lane and reads what dispatch needs, in the caller's transaction.
+/// `turn` as in QueueStore::Claim.
 std::vector<std::shared_ptr<ClaimedRecipient>> ClaimMail(
     db::Session& tx,
     queue::Lane lane,
     const std::string& owner,
     base::Time now,
     base::Time until,
-    int limit
+    int limit,
+    std::string& turn
 );
 
 /// The recipients of a lease that are still its own, as ClaimMail gave them.

@@ -5,6 +5,7 @@
 #include "kernel/base/encoding.h"
 #include "kernel/base/error.h"
 #include "kernel/base/text.h"
+#include "kernel/json/writer.h"
 #include "kernel/resources/emails/simulator.h"
 #include "kernel/runtime/crash_point.h"
 #include "kernel/runtime/log.h"
@@ -20,6 +21,7 @@ constexpr std::chrono::milliseconds kPoll{500};
 constexpr std::chrono::seconds kNoRouteWait{15};
 constexpr std::chrono::seconds kCircuitWait{5};
 constexpr std::chrono::seconds kReapInterval{10};
+constexpr std::chrono::milliseconds kPaceSlack{5};
 constexpr int64_t kPoisonClaims = 5;
 constexpr size_t kClaimers = 2;
 
@@ -36,6 +38,19 @@ constexpr LaneShare kLanes[] = {
 
 uint64_t SeedOf(const model::EmailId& id) { return std::hash<base::Uuid>{}(id.uuid()); }
 
+/// Why a transport was chosen, for explain.
+std::string RouteText(const RoutePlanner::Choice& choice) {
+    json::Writer out;
+    out.BeginObject().Field("group", choice.group).Field("transport", choice.transport);
+    out.Key("skipped").BeginArray();
+    for (const auto& skipped : choice.skipped) {
+        out.BeginObject().Field("transport", skipped.transport);
+        out.Field("reason", skipped.reason).EndObject();
+    }
+    out.EndArray().EndObject();
+    return out.Take();
+}
+
 std::string DomainOf(const std::string& address) { return address.substr(address.rfind('@') + 1); }
 
 }  // namespace
@@ -51,7 +66,8 @@ Dispatcher::Dispatcher(Deps deps, Options options)
     : deps_(std::move(deps)),
       options_(options),
       recorder_(deps_.ids, deps_.clock),
-      journal_(options_.journal_path) {
+      journal_(options_.journal_path),
+      pacer_(options_.paces) {
     owner_ = base::HexEncode(deps_.random.String(16));
     outcomes_ = std::make_unique<db::Batcher<Outcome>>(
         deps_.pool,
@@ -128,7 +144,9 @@ bool Dispatcher::ClaimOnce() {
         db::Transaction tx(deps_.pool, db::Plane::kDeliver, db::Scope::AllTenants());
         for (const auto& [lane, weight] : kLanes) {
             const int limit = std::max(1, options_.claim_batch * weight / 4);
-            auto some = ClaimMail(tx, lane, owner_, now, now + options_.lease, limit);
+            std::string turn = turns_.With([lane = lane](auto& turns) { return turns[lane]; });
+            auto some = ClaimMail(tx, lane, owner_, now, now + options_.lease, limit, turn);
+            turns_.With([&, lane = lane](auto& turns) { turns[lane] = turn; });
             claimed.insert(claimed.end(), some.begin(), some.end());
         }
         if (claimed.empty()) return false;
@@ -204,13 +222,20 @@ void Dispatcher::Decide(const std::shared_ptr<ClaimedRecipient>& work, Batch& ba
     const auto choice = deps_.routes.Choose(
         mail.email.from_domain, mail.email.stream, mail.email.tenant.ToString(),
         SeedOf(work->row.email), deps_.clock.Mono(),
-        [this](const std::string& name) { return deps_.find_transport(name) != nullptr; }
+        [this](const std::string& name) { return deps_.find_transport(name) != nullptr; },
+        RouteMemory(work->row.routes)
     );
     if (choice.transport.empty()) {
         const auto wait = choice.reason == "no_route" ? kNoRouteWait : kCircuitWait;
         return batch.done.push_back(NotNow(work, choice.reason, now, wait));
     }
+    if (const auto wait = pacer_.Admit(choice.transport, deps_.clock.Mono()); wait.count() > 0) {
+        return batch.done.push_back(NotNow(
+            work, "rate_wait", now, std::chrono::duration_cast<base::Duration>(wait) + kPaceSlack
+        ));
+    }
     work->transport = choice.transport;
+    work->route = RouteText(choice);
     work->attempt = model::AttemptId(deps_.ids.Next());
     const auto margin = options_.lease / 6;
     auto built = deps_.builder.Build(*work, deps_.clock.Mono() + (options_.lease - margin));
@@ -264,10 +289,7 @@ void Dispatcher::SendBatch(Batch& batch) {
             }
             if (transport == nullptr) {
                 for (auto& item : work) {
-                    Record(FromTransport(
-                        item, model::DeliveryOutcome{}, options_.policy, deps_.clock.Now(),
-                        Random01()
-                    ));
+                    Record(FromResult(item, model::DeliveryOutcome{}));
                 }
             } else {
                 HandOver(*transport, std::move(work), std::move(messages));
@@ -290,7 +312,23 @@ void Dispatcher::HandOver(
             const model::DeliveryOutcome result =
                 results.empty() ? model::DeliveryOutcome{} : results.front();
             deps_.routes.Report(item->transport, result.result, deps_.clock.Mono());
-            Record(FromTransport(item, result, options_.policy, deps_.clock.Now(), Random01()));
+            Record(FromResult(item, result));
+        }
+    );
+}
+
+Outcome Dispatcher::FromResult(
+    const std::shared_ptr<ClaimedRecipient>& work, const model::DeliveryOutcome& result
+) {
+    return FromTransport(
+        work, result, options_.policy, deps_.clock.Now(), Random01(),
+        [&](const RouteMemory& memory) {
+            const emails::Email& email = work->mail->email;
+            return deps_.routes.HasFresh(
+                email.from_domain, email.stream, email.tenant.ToString(), deps_.clock.Mono(),
+                [this](const std::string& name) { return deps_.find_transport(name) != nullptr; },
+                memory
+            );
         }
     );
 }
@@ -367,9 +405,7 @@ void Dispatcher::StoreKept(const std::vector<JournalEntry>& entries) {
             outcomes.push_back(std::move(stale));
             continue;
         }
-        outcomes.push_back(
-            FromTransport(work, entry.result, options_.policy, deps_.clock.Now(), Random01())
-        );
+        outcomes.push_back(FromResult(work, entry.result));
     }
     std::vector<Outcome*> pointers;
     for (Outcome& outcome : outcomes) pointers.push_back(&outcome);
@@ -382,6 +418,7 @@ void Dispatcher::StoreKept(const std::vector<JournalEntry>& entries) {
 }
 
 void Dispatcher::Finished(const ClaimedRecipient& work) {
+    if (!work.transport.empty()) pacer_.Done(work.transport);
     fences_.With([&](auto& fences) {
         const auto found = fences.find(work.lease.fence);
         if (found != fences.end() && --found->second == 0) fences.erase(found);

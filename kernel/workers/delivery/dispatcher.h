@@ -18,6 +18,7 @@
 #include "kernel/workers/delivery/mail_builder.h"
 #include "kernel/workers/delivery/outcome_journal.h"
 #include "kernel/workers/delivery/outcome_recorder.h"
+#include "kernel/workers/delivery/pacer.h"
 #include "kernel/workers/delivery/route_planner.h"
 
 namespace opensend::delivery {
@@ -34,6 +35,7 @@ public:
         size_t max_in_flight = 1000;
         bool single_process = true;  // SQLite: leases of other owners are dead at start
         std::string journal_path;    // <data_dir>/outcomes.log
+        std::map<std::string, Pace> paces;
     };
     struct Deps {
         db::Pool& pool;
@@ -51,6 +53,8 @@ public:
 
     /// There is new mail. Any thread.
     void Wake();
+    /// Other paces from now on. Any thread.
+    void SetPaces(std::map<std::string, Pace> paces) { pacer_.SetPaces(std::move(paces)); }
     size_t in_flight() const { return in_flight_.load(); }
 
 private:
@@ -72,6 +76,9 @@ private:
     void ReplayJournal();
     void StoreKept(const std::vector<JournalEntry>& entries);
     void Finished(const ClaimedRecipient& work);
+    Outcome FromResult(
+        const std::shared_ptr<ClaimedRecipient>& work, const model::DeliveryOutcome& result
+    );
     double Random01();
 
     Deps deps_;
@@ -81,7 +88,9 @@ private:
     OutcomeJournal journal_;
     std::atomic<size_t> in_flight_{0};
     std::atomic<bool> stopping_{false};
-    base::Guarded<std::map<int64_t, size_t>> fences_;  // leases with rows out
+    Pacer pacer_;
+    base::Guarded<std::map<queue::Lane, std::string>> turns_;  // tenants served last
+    base::Guarded<std::map<int64_t, size_t>> fences_;          // leases with rows out
     std::unique_ptr<db::Batcher<Outcome>> outcomes_;
     std::unique_ptr<runtime::Worker> tender_;
     std::vector<std::unique_ptr<runtime::Worker>> claimers_;

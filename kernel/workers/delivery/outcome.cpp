@@ -92,11 +92,15 @@ Step DelayedStep(
 }
 
 /// Deferred until the ladder's next time, or what the other side asked for when that is later.
-Outcome Defer(Outcome out, const DeliveryOutcome& result, base::Time now, double random01) {
+Outcome Defer(
+    Outcome out, const DeliveryOutcome& result, base::Time now, double random01, bool to_another
+) {
     queue::QueueRow& row = out.work->row;
     const bool throttled = result.result == ResultClass::kThrottle;
     base::Duration delay{0};
-    if (throttled) {
+    if (to_another) {
+        if (!throttled) ++row.tries;
+    } else if (throttled) {
         delay = queue::ThrottleDelay(row.throttles, random01);
         ++row.throttles;
     } else {
@@ -104,7 +108,10 @@ Outcome Defer(Outcome out, const DeliveryOutcome& result, base::Time now, double
         row.throttles = 0;
         delay = queue::RetryDelay(row.tries, random01);
     }
-    delay = std::max(delay, base::Duration(std::chrono::milliseconds(result.retry_after_ms)));
+    // What one host asked for does not bind another.
+    if (!to_another) {
+        delay = std::max(delay, base::Duration(std::chrono::milliseconds(result.retry_after_ms)));
+    }
     row.phase = queue::Phase::kWaiting;
     row.due_at = now + delay;
     row.uncertain = false;
@@ -121,6 +128,21 @@ void AppendError(Outcome& out, const DeliveryOutcome& result) {
     out.error_message = result.diagnostic;
 }
 
+/// Notes what the transport of the attempt did. True: another member goes next, and now.
+bool RememberRoute(
+    ClaimedRecipient& work,
+    ResultClass result,
+    const std::function<bool(const RouteMemory&)>& has_fresh
+) {
+    RouteMemory memory(work.row.routes);
+    memory.Note(work.transport, result);
+    const bool moves = memory.Avoids(work.transport);
+    const bool fresh = moves && has_fresh && has_fresh(memory);
+    if (moves && !fresh) memory.ForgetAvoided();
+    work.row.routes = memory.ToText();
+    return fresh;
+}
+
 }  // namespace
 
 Outcome FromTransport(
@@ -128,12 +150,14 @@ Outcome FromTransport(
     const DeliveryOutcome& result,
     const DeliveryPolicy& policy,
     base::Time now,
-    double random01
+    double random01,
+    const std::function<bool(const RouteMemory&)>& has_fresh
 ) {
     Outcome out;
     out.work = std::move(work);
     out.attempt = result;
     ClaimedRecipient& w = *out.work;
+    const bool to_another = RememberRoute(w, result.result, has_fresh);
     if (result.result != ResultClass::kOk) AppendError(out, result);
     if (result.smtputf8_unsupported) {
         out.steps.push_back(FailedStep(
@@ -161,11 +185,11 @@ Outcome FromTransport(
             return back;
         }
         case ResultClass::kThrottle:
-        case ResultClass::kTemp: return Defer(std::move(out), result, now, random01);
+        case ResultClass::kTemp: return Defer(std::move(out), result, now, random01, to_another);
         case ResultClass::kAuthConfig:
         case ResultClass::kProtocol:
             if (w.row.tries + 1 < policy.max_config_tries) {
-                return Defer(std::move(out), result, now, random01);
+                return Defer(std::move(out), result, now, random01, to_another);
             }
             out.steps.push_back(FailedStep(
                 w, EmailStatus::kFailed,
@@ -173,9 +197,11 @@ Outcome FromTransport(
                 "The transport could not be used."
             ));
             return out;
+        case ResultClass::kPermReputation:
+            if (to_another) return Defer(std::move(out), result, now, random01, true);
+            [[fallthrough]];
         case ResultClass::kPermRecipient:
         case ResultClass::kPermContent:
-        case ResultClass::kPermReputation:
             out.steps.push_back(BouncedStep(w, result, now));
             out.suppress =
                 result.result == ResultClass::kPermRecipient &&

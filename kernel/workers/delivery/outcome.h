@@ -11,6 +11,7 @@
 #include "kernel/model/email_status.h"
 #include "kernel/model/event_type.h"
 #include "kernel/workers/delivery/claimed_mail.h"
+#include "kernel/workers/delivery/route_memory.h"
 
 namespace opensend::delivery {
 
@@ -49,13 +50,15 @@ struct DeliveryPolicy {
 };
 
 /// From the verdict of a transport to what is written (platform.md 9.3, 9.5). Changes work->row for
-/// a release. Pure but for `random01`, the jitter.
+/// a release. Pure but for `random01`, the jitter. `has_fresh` tells whether the group has another
+/// member than a RouteMemory avoids: then what another one may take goes there at once (SEND-22).
 Outcome FromTransport(
     std::shared_ptr<ClaimedRecipient> work,
     const model::DeliveryOutcome& result,
     const DeliveryPolicy& policy,
     base::Time now,
-    double random01
+    double random01,
+    const std::function<bool(const RouteMemory&)>& has_fresh = {}
 );
 
 /// Ends before any transport: on the suppression list; refused; too old.

@@ -18,8 +18,9 @@ namespace {
 using model::EmailStatus;
 
 constexpr db::Query kBeginAttempt{"delivery.begin_attempt", R"sql(
-    INSERT INTO attempts (id, org_id, email_id, ordinal, number, transport, uncertain, started_at, stale)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0))sql"};
+    INSERT INTO attempts (id, org_id, email_id, ordinal, number, transport, uncertain, started_at,
+                          stale, route)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9))sql"};
 constexpr db::Query kEndAttempt{"delivery.end_attempt", R"sql(
     UPDATE attempts SET finished_at = $1, class = $2, smtp_code = $3, enhanced_code = $4, message = $5,
            remote_id = $6, remote_host = $7, remote_address = $8, tls = $9, stale = $10,
@@ -130,7 +131,7 @@ void BeginAttempts(
         item->started_at = now;
         attempts.push_back(
             {item->attempt, item->row.tenant, item->row.email, item->row.ordinal,
-             item->row.tries + 1, item->transport, item->row.uncertain, now}
+             item->row.tries + 1, item->transport, item->row.uncertain, now, item->route}
         );
         by_lease[{item->lease.owner, item->lease.fence}].push_back(item->row);
     }

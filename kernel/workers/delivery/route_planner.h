@@ -10,6 +10,7 @@
 #include "kernel/base/guarded.h"
 #include "kernel/model/breaker.h"
 #include "kernel/model/delivery_outcome.h"
+#include "kernel/workers/delivery/route_memory.h"
 
 namespace opensend::delivery {
 
@@ -39,18 +40,34 @@ public:
     /// Other groups from now on; breakers stay.
     void SetGroups(std::vector<RouteGroup> groups);
 
+    struct Skipped {
+        std::string transport, reason;  // "not_available", "refused_sender", "failed_before", …
+    };
     struct Choice {
         std::string transport;  // empty: none
         std::string reason;     // "no_route" or "transport_circuit_open" when none
+        std::string group;
+        std::vector<Skipped> skipped{};
     };
-    /// Of the members that `is_up` says can send, by priority, then weight seeded by `seed`.
+    /// Of the members that `is_up` says can send, by priority, then weight seeded by `seed`. Those
+    /// that `memory` avoids come after all others; those that refused come never.
     Choice Choose(
         std::string_view domain,
         std::string_view stream,
         std::string_view org,
         uint64_t seed,
         base::MonoTime now,
-        const std::function<bool(const std::string&)>& is_up
+        const std::function<bool(const std::string&)>& is_up,
+        const RouteMemory& memory = {}
+    );
+    /// Another member than `memory` avoids could be asked now.
+    bool HasFresh(
+        std::string_view domain,
+        std::string_view stream,
+        std::string_view org,
+        base::MonoTime now,
+        const std::function<bool(const std::string&)>& is_up,
+        const RouteMemory& memory
     );
     void Report(const std::string& transport, model::ResultClass result, base::MonoTime now);
 

@@ -62,11 +62,12 @@ protected:
     std::shared_ptr<ClaimedRecipient> Claim(const std::string& owner = "worker") {
         db::Transaction tx(*pool_, db::Plane::kDeliver, db::Scope::AllTenants());
         const auto claimed = ClaimMail(
-            tx, queue::Lane::kTransactional, owner, clock_.now, clock_.now + minutes(2), 10
+            tx, queue::Lane::kTransactional, owner, clock_.now, clock_.now + minutes(2), 10, turn_
         );
         tx.Commit();
         return claimed.size() == 1 ? claimed[0] : nullptr;
     }
+    std::string turn_;
     void Apply(Outcome outcome) {
         OutcomeRecorder recorder(ids_, clock_);
         db::Transaction tx(*pool_, db::Plane::kDeliver, db::Scope::AllTenants());

@@ -235,5 +235,98 @@ TEST_F(OutcomeTest, APostponedExpiryIsAFailureForTheWorld) {
     ExpectLegal(outcome, EmailStatus::kQueued);
 }
 
+/// A group with another member that has not failed, or without one.
+class FailoverTest : public OutcomeTest {
+protected:
+    Outcome From(ResultClass result, bool has_fresh) {
+        work_->row.phase = queue::Phase::kWire;
+        return FromTransport(
+            work_, Result(result, 450), policy_, kNow, kNoJitter,
+            [&](const RouteMemory&) { return has_fresh; }
+        );
+    }
+    bool Avoids(const std::string& transport) const {
+        return RouteMemory(work_->row.routes).Avoids(transport);
+    }
+};
+
+TEST_F(FailoverTest, AThrottledTransportSendsTheMailToAnotherOneAtOnce) {
+    const Outcome outcome = From(ResultClass::kThrottle, true);
+    EXPECT_EQ(work_->row.due_at, kNow);
+    EXPECT_EQ(work_->row.tries, 0);
+    EXPECT_TRUE(Avoids("relay"));
+    EXPECT_THAT(Moves(outcome), ElementsAre(EmailStatus::kDeferred));
+    ExpectLegal(outcome);
+}
+
+TEST_F(FailoverTest, WithNobodyElseAThrottledTransportIsWaitedFor) {
+    From(ResultClass::kThrottle, false);
+    EXPECT_EQ(work_->row.due_at, kNow + seconds(5));
+    EXPECT_FALSE(Avoids("relay"));
+}
+
+TEST_F(FailoverTest, TheSecondTemporaryFailureInARowMovesOn) {
+    From(ResultClass::kTemp, true);
+    EXPECT_EQ(work_->row.due_at, kNow + seconds(15));
+    EXPECT_FALSE(Avoids("relay"));
+    From(ResultClass::kTemp, true);
+    EXPECT_EQ(work_->row.due_at, kNow);
+    EXPECT_TRUE(Avoids("relay"));
+    EXPECT_EQ(work_->row.tries, 2);
+}
+
+TEST_F(FailoverTest, AnotherTransportBetweenBreaksTheRow) {
+    From(ResultClass::kTemp, true);
+    work_->transport = "backup";
+    From(ResultClass::kTemp, true);
+    work_->transport = "relay";
+    From(ResultClass::kTemp, true);
+    EXPECT_FALSE(Avoids("relay"));
+    EXPECT_FALSE(Avoids("backup"));
+}
+
+TEST_F(FailoverTest, ARefusedSenderBouncesOnlyWhenTheLastMemberRefused) {
+    const Outcome first = From(ResultClass::kPermReputation, true);
+    EXPECT_THAT(Moves(first), ElementsAre(EmailStatus::kDeferred));
+    EXPECT_EQ(work_->row.due_at, kNow);
+    work_->transport = "backup";
+    const Outcome last = From(ResultClass::kPermReputation, false);
+    EXPECT_THAT(Moves(last), ElementsAre(EmailStatus::kBounced));
+    EXPECT_TRUE(RouteMemory(work_->row.routes).Refused("relay"));
+    EXPECT_TRUE(RouteMemory(work_->row.routes).Refused("backup"));
+}
+
+TEST_F(FailoverTest, WrongCredentialsAndOddAnswersMoveOnAtOnce) {
+    for (const ResultClass result : {ResultClass::kAuthConfig, ResultClass::kProtocol}) {
+        work_ = MakeWork();
+        From(result, true);
+        EXPECT_EQ(work_->row.due_at, kNow);
+        EXPECT_EQ(work_->row.tries, 1);
+        EXPECT_TRUE(Avoids("relay"));
+    }
+}
+
+TEST_F(FailoverTest, AnUnknownOutcomeNeverGoesToASecondTransport) {
+    const Outcome outcome = From(ResultClass::kOkUnknown, true);
+    EXPECT_EQ(work_->row.due_at, kNow + policy_.unknown_wait);
+    EXPECT_FALSE(Avoids("relay"));
+    EXPECT_THAT(Moves(outcome), ElementsAre(EmailStatus::kUnknown));
+}
+
+TEST(RouteMemory, SurvivesTheQueueAndIgnoresWhatItDoesNotKnow) {
+    RouteMemory memory;
+    memory.Note("a", ResultClass::kTemp);
+    memory.Note("b", ResultClass::kPermReputation);
+    memory.Note("c", ResultClass::kThrottle);
+    const RouteMemory read(memory.ToText());
+    EXPECT_EQ(read.ToText(), memory.ToText());
+    EXPECT_TRUE(read.Refused("b"));
+    EXPECT_TRUE(read.Avoids("c"));
+    EXPECT_FALSE(read.Avoids("a"));
+    for (const char* odd : {"", " ", "=", "a", "a=x", "=r", "a==b"}) {
+        EXPECT_FALSE(RouteMemory(odd).Refused("a")) << odd;
+    }
+}
+
 }  // namespace
 }  // namespace opensend::delivery

@@ -5,6 +5,8 @@
 
 #include <gmock/gmock.h>
 
+#include "kernel/workers/delivery/pacer.h"
+
 namespace opensend::delivery {
 namespace {
 
@@ -256,6 +258,57 @@ TEST_F(RoutePlannerTest, AMemberThatIsNotUpIsNoRoute) {
     }
     down_ = {"a", "b"};
     EXPECT_EQ(Choose(planner), "[no_route]");
+}
+
+TEST_F(RoutePlannerTest, MembersThatFailedComeLastAndThoseThatRefusedNever) {
+    RoutePlanner planner({
+        Group("default", {{"a", 100, 1}, {"b", 100, 2}, {"c", 100, 3}}
+         )
+    });
+    const auto choose = [&](const RouteMemory& memory) {
+        return planner.Choose(
+            "a.example", "transactional", "org1", 0, now_, [](const auto&) { return true; }, memory
+        );
+    };
+    RouteMemory memory;
+    memory.Note("a", ResultClass::kThrottle);
+    EXPECT_EQ(choose(memory).transport, "b");
+    ASSERT_EQ(choose(memory).skipped.size(), 1u);
+    EXPECT_EQ(choose(memory).skipped[0].reason, "failed_before");
+    memory.Note("b", ResultClass::kPermReputation);
+    EXPECT_EQ(choose(memory).transport, "c");
+    memory.Note("c", ResultClass::kThrottle);
+    EXPECT_EQ(choose(memory).transport, "a");
+    const auto fresh = [&](const RouteMemory& what) {
+        return planner.HasFresh(
+            "a.example", "transactional", "org1", now_, [](const auto&) { return true; }, what
+        );
+    };
+    EXPECT_FALSE(fresh(memory));
+    memory.ForgetAvoided();
+    EXPECT_TRUE(fresh(memory));
+    Fail(planner, "a");
+    Fail(planner, "c");
+    EXPECT_FALSE(fresh(memory));
+}
+
+TEST(Pacer, KeepsTheRateAndTheNumberAtOnce) {
+    Pacer pacer({
+        {"slow",   {10, seconds(1), 0}},
+        {"narrow", {0, seconds(0), 2} }
+    });
+    int admitted = 0;
+    for (int tenths = 0; tenths < 50; ++tenths) {
+        while (pacer.Admit("slow", At(milliseconds(tenths * 100))).count() == 0) ++admitted;
+    }
+    EXPECT_GE(admitted, 49);
+    EXPECT_LE(admitted, 51);
+    EXPECT_EQ(pacer.Admit("narrow", At(seconds(0))).count(), 0);
+    EXPECT_EQ(pacer.Admit("narrow", At(seconds(0))).count(), 0);
+    EXPECT_GT(pacer.Admit("narrow", At(seconds(0))).count(), 0);
+    pacer.Done("narrow");
+    EXPECT_EQ(pacer.Admit("narrow", At(seconds(0))).count(), 0);
+    for (int i = 0; i < 1'000; ++i) EXPECT_EQ(pacer.Admit("free", At(seconds(0))).count(), 0);
 }
 
 }  // namespace
