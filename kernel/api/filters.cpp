@@ -125,9 +125,7 @@ Filters::Filters(
       random_(random),
       clock_(clock),
       options_(std::move(options)),
-      trusted_proxies_(
-          std::make_shared<const std::vector<base::Cidr>>(options_.trusted_proxies)
-      ) {}
+      trusted_proxies_(std::make_shared<const std::vector<base::Cidr>>(options_.trusted_proxies)) {}
 
 void Filters::SetTrustedProxies(std::vector<base::Cidr> proxies) {
     auto next = std::make_shared<const std::vector<base::Cidr>>(std::move(proxies));

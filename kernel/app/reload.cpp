@@ -57,6 +57,10 @@ void App::AddReloads() {
         if (work_) work_->SetPaces(PacesOf(config));
         return Problems();
     });
+    reloads_.Add("answers", [this](const runtime::Config& config) {
+        shared_.answers.Set(AnswersOf(config));
+        return Problems();
+    });
 }
 
 std::string App::Reload() {

@@ -68,6 +68,8 @@ Shared::Shared(const runtime::Config& given, Storage::Migrations migrations)
     deps.guard = guard.get();
     deps.resolve = [this](const std::string& host) { return resolver->ResolveAll(host); };
     deps.breakers = &breakers;
+    answers.Set(AnswersOf(config));
+    deps.answers = &answers;
     plugins = std::make_unique<plugin::Host>(PluginHostConfig(config), deps);
     ReportPlugins(*plugins);
     access = std::make_unique<access::AccessControl>(plugins->authenticator(), keys, storage.clock);

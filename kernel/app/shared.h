@@ -13,6 +13,7 @@
 #include "kernel/egress/guard.h"
 #include "kernel/model/breaker.h"
 #include "kernel/plugin/host.h"
+#include "kernel/plugin/kinds/answers.h"
 #include "kernel/resources/domains/domain_store.h"
 #include "kernel/resources/plugin_kv/kv_store.h"
 #include "kernel/runtime/config.h"
@@ -27,6 +28,7 @@ struct Shared {
     const runtime::Config& config;
     Storage storage;
     model::BreakerBoard breakers;
+    plugin::AnswerBoard answers;
     access::KeyDirectory keys;
     domains::SenderRule senders;
     access::Idempotency idempotency;

@@ -60,6 +60,12 @@ std::map<std::string, delivery::Pace> PacesOf(const runtime::Config& config) {
     return paces;
 }
 
+plugin::AnswerBoard::Rules AnswersOf(const runtime::Config& config) {
+    plugin::AnswerBoard::Rules rules;
+    for (auto& spec : config.Transports()) rules[spec.name] = std::move(spec.answers);
+    return rules;
+}
+
 egress::Rules EgressRulesOf(const runtime::Config& config) {
     egress::Rules rules;
     rules.allow = CidrsOf(config.List("egress.allow_cidrs"));

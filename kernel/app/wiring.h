@@ -11,6 +11,7 @@
 #include "kernel/base/cidr.h"
 #include "kernel/egress/guard.h"
 #include "kernel/plugin/host.h"
+#include "kernel/plugin/kinds/answers.h"
 #include "kernel/resources/domains/dns_plan.h"
 #include "kernel/runtime/config.h"
 #include "kernel/workers/delivery/pacer.h"
@@ -29,6 +30,8 @@ std::map<std::string, access::BucketNumbers, std::less<>> RateNumbersOf(
 );
 std::vector<delivery::RouteGroup> RouteGroupsOf(const runtime::Config& config);
 std::map<std::string, delivery::Pace> PacesOf(const runtime::Config& config);
+/// The operator's rules on what answers of transports mean.
+plugin::AnswerBoard::Rules AnswersOf(const runtime::Config& config);
 /// The rules for outbound URLs that the configuration gives.
 egress::Rules EgressRulesOf(const runtime::Config& config);
 /// What the operator asks of every plugin file.

@@ -21,6 +21,8 @@
 
 namespace opensend::plugin {
 
+class AnswerBoard;
+
 /// Value of a secret reference; nullopt: unknown.
 using SecretSource = std::function<std::optional<base::Secret>(std::string_view ref)>;
 
@@ -80,6 +82,8 @@ struct HostDeps {
     egress::ResolveAll resolve{};
     /// Breakers that others look at too, under the names of the instances; null: the host's own.
     model::BreakerBoard* breakers = nullptr;
+    /// The operator's rules on answers of transports; null: none.
+    const AnswerBoard* answers = nullptr;
     /// What belongs into the audit log: event, instance, detail. May be empty.
     std::function<void(std::string_view event, const std::string&, std::string_view)> audit{};
 };

@@ -70,7 +70,7 @@ Checked<std::unique_ptr<Adapter>> Host::State::MakeAdapter(const Seat& seat, con
     };
     if (seat.transport)
         return widen(PluginTransport::Make(
-            seat.transport->name(), std::move(*made), deadlines, config.call_timeout
+            seat.transport->name(), std::move(*made), deadlines, config.call_timeout, deps.answers
         ));
     if (seat.auth != nullptr)
         return widen(AuthBackend::Make(std::move(*made), config.call_timeout));

@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "kernel/runtime/answer_rule.h"
+
 namespace opensend::runtime {
 
 /// One configured transport. Exactly one of `kind` (the scheme of its URL) and `plugin` is set.
@@ -13,6 +15,7 @@ struct TransportSpec {
     std::string name, kind, plugin, config_json;
     uint64_t rate_count = 0, rate_period_us = 0;  // recipients in a time; 0: no limit
     int64_t concurrency = 0;                      // recipients at once; 0: no limit
+    std::vector<AnswerRule> answers{};            // its own, then those for all that fit its kind
 };
 
 struct GroupMember {

@@ -142,9 +142,15 @@ model::ResultClass ClassOfStatus(osp_status status) {
     }
 }
 
-model::DeliveryOutcome ToOutcome(const osp_rcpt_result& result, bool final_host) {
+model::DeliveryOutcome ToOutcome(
+    const osp_rcpt_result& result,
+    bool final_host,
+    const AnswerBoard* answers,
+    const std::string& transport
+) {
     model::DeliveryOutcome out;
     out.result = Classify(result);
+    if (answers != nullptr) out.result = answers->Apply(transport, result, out.result);
     out.final_host = final_host && out.result == ResultClass::kOk;
     const auto& e = result.enhanced;
     out.smtputf8_unsupported =

@@ -57,6 +57,8 @@ struct PluginTransport::Core {
     Timers& deadlines;
     const std::chrono::milliseconds call_timeout;
     std::unique_ptr<Instance> instance;
+    std::string transport;                 // name, for the rules on answers
+    const AnswerBoard* answers = nullptr;  // may be null
     osp_transport_v1 table{};
     osp_transport_caps caps{};
     bool blocking = true;
@@ -209,7 +211,10 @@ private:
         if (result.n == 0) {
             osp_rcpt_result all{};
             if (!Import(&result.all, 8, all)) return false;
-            out.assign(message_->recipients.size(), ToOutcome(all, final_host));
+            out.assign(
+                message_->recipients.size(),
+                ToOutcome(all, final_host, core_.answers, core_.transport)
+            );
             return true;
         }
         if (result.rcpts == nullptr || result.n > kMaxResults || result.stride < 16) return false;
@@ -225,7 +230,7 @@ private:
                 continue;
             }
             seen[one.rcpt_index] = true;
-            out[one.rcpt_index] = ToOutcome(one, final_host);
+            out[one.rcpt_index] = ToOutcome(one, final_host, core_.answers, core_.transport);
         }
         return true;
     }
@@ -306,9 +311,12 @@ Checked<std::unique_ptr<PluginTransport>> PluginTransport::Make(
     std::string name,
     std::unique_ptr<Instance> instance,
     Timers& deadlines,
-    std::chrono::milliseconds call_timeout
+    std::chrono::milliseconds call_timeout,
+    const AnswerBoard* answers
 ) {
     auto core = std::make_shared<Core>(deadlines, call_timeout);
+    core->transport = name;
+    core->answers = answers;
     if (!Import(
             instance->kind().table, OPENSEND_SIZE_THROUGH(osp_transport_v1, get_caps), core->table
         ))

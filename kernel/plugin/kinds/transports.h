@@ -7,6 +7,7 @@
 
 #include "kernel/model/transport.h"
 #include "kernel/plugin/kinds/adapter.h"
+#include "kernel/plugin/kinds/answers.h"
 #include "kernel/plugin/switch.h"
 #include "kernel/runtime/worker.h"
 
@@ -16,12 +17,13 @@ namespace opensend::plugin {
 /// the plugin allows; the host's timers answer for a message whose deadline has passed.
 class PluginTransport final : public model::Transport, public Adapter {
 public:
-    /// Reads the table and the caps.
+    /// Reads the table and the caps. `answers` outlives it; null: no rules of an operator.
     static Checked<std::unique_ptr<PluginTransport>> Make(
         std::string name,
         std::unique_ptr<Instance> instance,
         Timers& deadlines,
-        std::chrono::milliseconds call_timeout
+        std::chrono::milliseconds call_timeout,
+        const AnswerBoard* answers = nullptr
     );
     ~PluginTransport() override;
 

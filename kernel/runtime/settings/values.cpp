@@ -8,6 +8,7 @@
 #include "kernel/base/encoding.h"
 #include "kernel/base/text.h"
 #include "kernel/base/utf8.h"
+#include "kernel/runtime/answer_rule.h"
 #include "kernel/runtime/settings/url.h"
 
 namespace opensend::runtime {
@@ -152,6 +153,10 @@ std::optional<ValueProblem> CheckNamed(std::string_view rule, std::string_view v
     if (rule == "app_url" || rule == "origin") return CheckWebUrl(value, true, false);
     if (rule == "http_url") return CheckWebUrl(value, false, false);
     if (rule == "https_url") return CheckWebUrl(value, false, true);
+    if (rule == "answer") {
+        const auto parsed = ParseAnswerRule(value);
+        return parsed.ok() ? std::nullopt : std::optional(BadFormat(parsed.error()));
+    }
     for (const auto& named : kNamedRules) {
         if (named.name != rule) continue;
         if (named.holds(value)) return std::nullopt;

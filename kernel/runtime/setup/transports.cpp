@@ -99,6 +99,15 @@ std::vector<TransportSpec> Config::Transports() const {
         }
         const auto at_once = base::ParseInt(Text(base::Cat("transport.", name, ".concurrency")));
         spec.concurrency = at_once.value_or(0);
+        const std::string& kind = spec.kind.empty() ? spec.plugin : spec.kind;
+        for (const auto& family :
+             {base::Cat("transport.", name, ".answers."), std::string("send.answers.")}) {
+            for (const auto& [rule_name, text] : Below(family)) {
+                const auto rule = ParseAnswerRule(text);
+                OPENSEND_CHECK(rule.ok(), "rules were checked when the configuration was loaded");
+                if (rule->kind.empty() || rule->kind == kind) spec.answers.push_back(*rule);
+            }
+        }
         spec.config_json = ConfigJson(members.plain, members.references, prefix);
         specs.push_back(std::move(spec));
     };

@@ -135,10 +135,7 @@ TEST_P(Guards, RaisingThemAgainChangesNothing) {
     RaiseGuards(*pool_);
     RaiseGuards(*pool_);
     const auto again = db_.Open();
-    EXPECT_EQ(
-        Joined(Reader(*again, Scope(kOne)).Execute(kOwnKeys, {kOne})),
-        "a@one.example "
-    );
+    EXPECT_EQ(Joined(Reader(*again, Scope(kOne)).Execute(kOwnKeys, {kOne})), "a@one.example ");
 }
 
 INSTANTIATE_TEST_SUITE_P(

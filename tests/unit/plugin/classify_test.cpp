@@ -122,5 +122,69 @@ TEST(Classify, OutcomesCarryCodesAndCleanText) {
     EXPECT_EQ(Printable("a\nb", 10, true), "a\nb");
 }
 
+AnswerBoard::Rules RulesOf(std::initializer_list<const char*> texts) {
+    AnswerBoard::Rules rules;
+    for (const char* text : texts) rules["a"].push_back(*runtime::ParseAnswerRule(text));
+    return rules;
+}
+
+TEST(Answers, TheFirstRuleThatFitsReplacesTheTable) {
+    AnswerBoard board;
+    const auto said = [&](const Case& row, const char* transport = "a") {
+        return ToOutcome(Make(row), false, &board, transport).result;
+    };
+    const Case busy{
+        OSP_OUT_DEFERRED, OSP_STAGE_RCPT, 451, {4,    7, 500},
+           "Server Busy", {   }
+    };
+    const Case refused{
+        OSP_OUT_REJECTED, OSP_STAGE_DATA, 554, {5,  7, 1},
+           "no", { }
+    };
+    EXPECT_EQ(said(busy), ResultClass::kTemp) << "without rules the table decides";
+    board.Set(RulesOf(
+        {"throttle code=451 text=too many|server busy", "temp code=400-499",
+         "perm_reputation enhanced=5.7.* stage=data"}
+    ));
+    EXPECT_EQ(said(busy), ResultClass::kThrottle);
+    EXPECT_EQ(said(busy, "b"), ResultClass::kTemp) << "the rules of another transport";
+    EXPECT_EQ(said(refused), ResultClass::kPermReputation);
+    Case elsewhere = refused;
+    elsewhere.stage = OSP_STAGE_RCPT;
+    EXPECT_EQ(said(elsewhere), ResultClass::kPermRecipient) << "every condition has to fit";
+    board.Set({});
+    EXPECT_EQ(said(busy), ResultClass::kTemp);
+}
+
+TEST(Answers, WhatWasOrMayHaveBeenTakenIsNotForRules) {
+    AnswerBoard board;
+    board.Set(RulesOf({"temp code=100-999", "temp text=x"}));
+    for (const int32_t outcome : {OSP_OUT_ACCEPTED, OSP_OUT_INDETERMINATE, OSP_OUT_NOT_TRIED}) {
+        const auto before = Classify(Make({
+            outcome, OSP_STAGE_END, 250, {2,  0, 0},
+               "x", { }
+        }));
+        const auto after = ToOutcome(
+            Make({
+                outcome, OSP_STAGE_END, 250, {2,  0, 0},
+                   "x", { }
+        }),
+            false, &board, "a"
+        );
+        EXPECT_EQ(after.result, before);
+    }
+}
+
+TEST(Answers, TheOperatorKnowsBetterThanThePlugin) {
+    AnswerBoard board;
+    board.Set(RulesOf({"perm_content code=550"}));
+    osp_rcpt_result result = Make({
+        OSP_OUT_REJECTED, OSP_STAGE_RCPT, 550, {5,  1, 1},
+           "no", { }
+    });
+    result.rclass = OSP_CLASS_PERM_RECIPIENT;
+    EXPECT_EQ(ToOutcome(result, false, &board, "a").result, ResultClass::kPermContent);
+}
+
 }  // namespace
 }  // namespace opensend::plugin

@@ -318,10 +318,25 @@ TEST_F(ConfigTest, TheTemplateIsAConfiguration) {
 TEST(Properties, ASettingIsReplacedWhereItStandsOrAdded) {
     const std::string text = "# a = 0\r\na = 1\n\n b.c =2\na = 3\nkeep me";
     EXPECT_EQ(
-        SetProperties(text, {{"a", "9"}, {"b.c", "x = y"}, {"new", "1, 2"}}),
+        SetProperties(
+            text,
+            {
+                {"a",   "9"    },
+                {"b.c", "x = y"},
+                {"new", "1, 2" }
+    }
+        ),
         "# a = 0\r\na = 1\n\nb.c = x = y\na = 9\nkeep me\nnew = 1, 2\n"
     );
-    EXPECT_EQ(SetProperties("", {{"a", "1"}}), "a = 1\n");
+    EXPECT_EQ(
+        SetProperties(
+            "",
+            {
+                {"a", "1"}
+    }
+        ),
+        "a = 1\n"
+    );
     EXPECT_EQ(SetProperties("b = 2\n", {}), "b = 2\n");
 }
 

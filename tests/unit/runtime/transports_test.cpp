@@ -38,6 +38,30 @@ TEST_F(TransportsTest, OneVariableMakesOneTransport) {
     EXPECT_EQ(groups[0].members[0].transport, "default");
 }
 
+TEST_F(TransportsTest, RulesOnAnswersComeOwnFirstThenThoseOfTheKind) {
+    File(
+        "transport.names = primary, mock\n"
+        "transport.primary.url = smtp://relay.example\n"
+        "transport.primary.rate = 14/s\n"
+        "transport.primary.concurrency = 3\n"
+        "transport.mock.plugin = mock\n"
+        "transport.primary.answers.20-late = temp code=450\n"
+        "transport.primary.answers.10-early = throttle code=421\n"
+        "send.answers.all = perm_content text=spam\n"
+        "send.answers.smtp-only = throttle kind=smtp enhanced=4.7.*\n"
+    );
+    const auto all = Load().Transports();
+    ASSERT_THAT(all, SizeIs(2));
+    std::vector<std::string> results;
+    for (const auto& rule : all[0].answers) results.push_back(rule.result);
+    EXPECT_THAT(results, ElementsAre("throttle", "temp", "perm_content", "throttle"));
+    EXPECT_THAT(all[1].answers, SizeIs(1));
+    EXPECT_EQ(all[0].rate_count, 14u);
+    EXPECT_EQ(all[0].rate_period_us, 1'000'000u);
+    EXPECT_EQ(all[0].concurrency, 3u);
+    EXPECT_EQ(all[1].rate_count, 0u);
+}
+
 TEST_F(TransportsTest, SeveralTransportsAndGroups) {
     const auto relay = Write("relay", "hunter2\n", 0400);
     ::mkdir((dir_ + "/secrets").c_str(), 0700);
