@@ -23,7 +23,7 @@ std::string MakeId(int64_t number) { return "bench-" + std::to_string(number); }
 
 struct Bench {
     explicit Bench(Dialect dialect) : database(dialect), pool(database.Open()) {
-        Transaction tx(*pool, Plane::kAccept);
+        Transaction tx(*pool, Plane::kAccept, Scope::AllTenants());
         tx.Execute(
             {"",
              "CREATE TABLE bench (id TEXT NOT NULL PRIMARY KEY, number BIGINT NOT NULL, "
@@ -39,7 +39,7 @@ struct Bench {
     void Fill(int64_t rows) {
         std::vector<Params> all;
         for (int64_t i = 0; i < rows; ++i) all.push_back(NextRow());
-        Transaction tx(*pool, Plane::kAccept);
+        Transaction tx(*pool, Plane::kAccept, Scope::AllTenants());
         tx.ChangeEach(kInsert, all);
         tx.Commit();
     }
@@ -52,7 +52,7 @@ struct Bench {
 void InsertOneByOne(benchmark::State& state, Dialect dialect) {
     Bench bench(dialect);
     for ([[maybe_unused]] const auto& step : state) {
-        Transaction tx(*bench.pool, Plane::kAccept);
+        Transaction tx(*bench.pool, Plane::kAccept, Scope::AllTenants());
         for (int64_t i = 0; i < state.range(0); ++i) tx.Change(kInsert, bench.NextRow());
         tx.Commit();
     }
@@ -70,7 +70,7 @@ void PointRead(benchmark::State& state, Dialect dialect) {
     constexpr int64_t kRows = 20'000;
     Bench bench(dialect);
     bench.Fill(kRows);
-    Reader reader(*bench.pool);
+    Reader reader(*bench.pool, Scope::AllTenants());
     int64_t number = 0;
     for ([[maybe_unused]] const auto& step : state) {
         number = (number * 7919 + 13) % kRows;
