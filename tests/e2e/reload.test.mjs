@@ -49,9 +49,12 @@ test('2,000 messages pass while the transport is exchanged 20 times', async () =
     const sender = async () => {
       while (next < total) {
         const number = next++;
-        const answer = await instance.call('POST', '/emails', { key, body: {
+        // A client that is told to come back does, with the key that makes it safe.
+        const send = () => instance.call('POST', '/emails', { key, headers: { 'Idempotency-Key': `n${number}` }, body: {
           from: 'ada@example.dev', to: ['friend@example.com'], subject: `number-${number}-`, text: 'Hello',
         } });
+        let answer = await send();
+        for (let again = 0; answer.status === 503 && again < 5; ++again) answer = await send();
         assert.equal(answer.status, 200, answer.text);
         accepted.push(number);
       }
