@@ -81,6 +81,12 @@ std::string_view BodyText(Call& call) {
     return text;
 }
 
+/// Path and header fields may hold any byte; the log holds UTF-8 of a bounded length.
+std::string LoggedText(std::string_view text) {
+    const std::string valid = base::ReplaceInvalidUtf8(text.substr(0, kMaxLoggedText));
+    return std::string(base::TruncateUtf8(valid, kMaxLoggedText));
+}
+
 /// The parts of the body that the request log keeps.
 void RecordBody(RequestRecord& record, const json::Value& body) {
     record.request_body = Redact(body);
@@ -270,10 +276,10 @@ void Filters::BeginRecord(Call& call, const MountedRoute& route) const {
     record.at = call.now;
     record.endpoint = call.request.path;
     if (!call.request.query.empty()) record.endpoint += "?" + RedactQuery(call.request.query);
-    record.endpoint = base::TruncateUtf8(record.endpoint, kMaxLoggedText);
+    record.endpoint = LoggedText(record.endpoint);
     record.method = call.request.method;
     if (const auto agent = call.request.headers.Find("User-Agent")) {
-        record.user_agent = base::TruncateUtf8(*agent, kMaxLoggedText);
+        record.user_agent = LoggedText(*agent);
     }
     record.request_id = call.facts->request_id;
     record.id = model::LogId(call.facts->id);

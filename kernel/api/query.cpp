@@ -1,6 +1,8 @@
 #include "kernel/api/query.h"
 
+#include "kernel/base/text.h"
 #include "kernel/base/time.h"
+#include "kernel/json/writer.h"
 
 namespace opensend::api {
 
@@ -26,6 +28,11 @@ std::optional<base::Uuid> QueryId(const Call& call, std::string_view name) {
     const auto id = base::ParseUuid(*text);
     if (!id) throw Call::BadParameter(name, "must be a UUID");
     return id;
+}
+
+std::string TagPattern(const std::string& name, const std::optional<std::string>& value) {
+    const std::string start = base::Cat("{\"name\":", json::Quote(name), ",\"value\":");
+    return value ? base::Cat(start, json::Quote(*value), '}') : start;
 }
 
 }  // namespace opensend::api

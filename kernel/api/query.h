@@ -17,4 +17,8 @@ std::optional<base::Time> QueryTime(const Call& call, std::string_view name, boo
 /// A UUID. Throws 422 invalid_parameter.
 std::optional<base::Uuid> QueryId(const Call& call, std::string_view name);
 
+/// What a stored list of tags, [{"name":…,"value":…}, …] as our writer makes it, holds when it has
+/// the tag; without a value any value.
+std::string TagPattern(const std::string& name, const std::optional<std::string>& value);
+
 }  // namespace opensend::api

@@ -78,4 +78,15 @@ uint32_t NextCodePoint(std::string_view text, size_t& at) {
     return length == 0 ? 0xFFFD : cp;
 }
 
+std::string ReplaceInvalidUtf8(std::string_view text) {
+    std::string out;
+    out.reserve(text.size());
+    for (size_t at = 0; at < text.size();) {
+        const size_t start = at;
+        const uint32_t point = NextCodePoint(text, at);
+        out += point == 0xFFFD ? std::string_view("\xEF\xBF\xBD") : text.substr(start, at - start);
+    }
+    return out;
+}
+
 }  // namespace opensend::base

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 namespace opensend::base {
@@ -14,6 +15,8 @@ size_t CountCodePoints(std::string_view text);
 std::string_view TruncateUtf8(std::string_view text, size_t max_bytes);
 /// Reads one code point at `at` and moves past it; U+FFFD for an invalid byte.
 uint32_t NextCodePoint(std::string_view text, size_t& at);
+/// Valid UTF-8: every byte that belongs to no code point becomes U+FFFD.
+std::string ReplaceInvalidUtf8(std::string_view text);
 bool IsAscii(std::string_view text);
 
 }  // namespace opensend::base

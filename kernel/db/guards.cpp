@@ -2,6 +2,7 @@
 
 #include "kernel/base/error.h"
 #include "kernel/base/text.h"
+#include "kernel/db/backend/backend.h"
 #include "kernel/db/transaction.h"
 
 namespace opensend::db {
@@ -31,18 +32,21 @@ constexpr std::string_view kPostgresAudit[] = {
 constexpr std::string_view kTenantRole = "opensend_app";
 constexpr std::string_view kJobsRole = "opensend_jobs";
 // Roles belong to the whole server: another database's migration may make them at the same moment.
+// From version 16 on a member may still not be allowed to take the role.
 constexpr std::string_view kMakeRoles = R"sql(
-    DO 'BEGIN
+    DO 'DECLARE wanted TEXT := CASE WHEN current_setting(''server_version_num'')::int >= 160000
+                                    THEN ''SET'' ELSE ''MEMBER'' END;
+        BEGIN
           IF NOT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = ''opensend_app'') THEN
             CREATE ROLE opensend_app NOLOGIN NOBYPASSRLS;
           END IF;
           IF NOT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = ''opensend_jobs'') THEN
             CREATE ROLE opensend_jobs NOLOGIN NOBYPASSRLS;
           END IF;
-          IF NOT pg_has_role(current_user, ''opensend_app'', ''MEMBER'') THEN
+          IF NOT pg_has_role(current_user, ''opensend_app'', wanted) THEN
             GRANT opensend_app TO CURRENT_USER;
           END IF;
-          IF NOT pg_has_role(current_user, ''opensend_jobs'', ''MEMBER'') THEN
+          IF NOT pg_has_role(current_user, ''opensend_jobs'', wanted) THEN
             GRANT opensend_jobs TO CURRENT_USER;
           END IF;
         EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
@@ -50,9 +54,7 @@ constexpr std::string_view kMakeRoles = R"sql(
 constexpr std::string_view kAdminHint =
     "have an administrator run: CREATE ROLE opensend_app NOLOGIN; CREATE ROLE opensend_jobs "
     "NOLOGIN; GRANT opensend_app, opensend_jobs TO <the user of DATABASE_URL>;";
-constexpr Query kRolesReady = {
-    "", R"sql(SELECT COUNT(*) FROM pg_roles WHERE rolname IN ('opensend_app', 'opensend_jobs')
-              AND pg_has_role(current_user, rolname, 'MEMBER'))sql"};
+constexpr Query kRolesReady = {"", "SELECT " OPENSEND_MAY_TAKE_ROLES};
 constexpr Query kBareTables = {"", R"sql(SELECT t.relname, t.relname = 'orgs' FROM pg_class t
                WHERE t.relnamespace = current_schema()::regnamespace AND t.relkind IN ('r', 'p')
                  AND (t.relname = 'orgs' OR EXISTS (SELECT 1 FROM pg_attribute a
@@ -62,26 +64,27 @@ constexpr Query kBareTables = {"", R"sql(SELECT t.relname, t.relname = 'orgs' FR
                ORDER BY t.relname)sql"};
 constexpr Query kSchema = {"", "SELECT quote_ident(current_schema())"};
 constexpr Query kLockGuards = {"", "SELECT pg_advisory_xact_lock(7305421999)"};
-constexpr int kRoleAttempts = 5;
+// The last one only looks.
+constexpr int kRoleAttempts = 6;
 
 void Run(Session& session, std::string_view sql) { session.Execute({"", sql}, {}); }
 
 void MakeRoles(Pool& pool) {
-    for (int attempt = 1;; ++attempt) {
+    std::string detail = "they exist, but this login may not take them";
+    for (int attempt = 0; attempt < kRoleAttempts; ++attempt) {
         try {
             Transaction tx(pool, Plane::kDashboard, Scope::Owner());
-            if (tx.First(kRolesReady, {})->Int(0) == 2) return;
+            if (tx.First(kRolesReady, {})->Bool(0)) return;
             Run(tx, kMakeRoles);
             tx.Commit();
         } catch (const base::Error& error) {
-            if (attempt < kRoleAttempts) continue;
-            throw base::Error(
-                base::ErrorCode::kForbidden,
-                base::Cat("the roles that keep tenants apart cannot be made; ", kAdminHint),
-                error.detail()
-            );
+            detail = error.detail();
         }
     }
+    throw base::Error(
+        base::ErrorCode::kForbidden,
+        base::Cat("the roles that keep tenants apart cannot be made; ", kAdminHint), detail
+    );
 }
 
 void WallTable(Session& tx, const std::string& table, bool is_tenants) {

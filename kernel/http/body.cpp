@@ -5,8 +5,23 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 
 namespace opensend::http {
+namespace {
+
+/// A file without a name; -1 with errno when there can be none.
+int OpenNameless(const std::string& folder) {
+    const int fd = ::open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL)) return fd;
+    // A file system that knows no such files: the name goes at once.
+    std::string path = folder + "/body-" + std::string(6, 'X');
+    const int named = ::mkostemp(path.data(), O_CLOEXEC);
+    if (named >= 0) ::unlink(path.c_str());
+    return named;
+}
+
+}  // namespace
 
 Body::~Body() { Release(); }
 
@@ -34,7 +49,7 @@ bool Body::Append(std::string_view piece, const SpoolRules& rules) {
         map_ = nullptr;
     }
     if (fd_ < 0 && !rules.folder.empty() && size_ + piece.size() > rules.threshold) {
-        fd_ = ::open(rules.folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+        fd_ = OpenNameless(rules.folder);
         if (fd_ < 0 || !Write(text_)) return false;
         std::string().swap(text_);
     }

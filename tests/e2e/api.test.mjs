@@ -1,6 +1,7 @@
 // The contract of the routes that exist: errors, shapes, limits; and that a refused request leaves
 // nothing behind.
 import assert from 'node:assert/strict';
+import net from 'node:net';
 import test from 'node:test';
 import { Instance, until } from './support.mjs';
 
@@ -39,6 +40,25 @@ for (const database of ['sqlite', 'postgres']) {
         await fails(send([good]), 422, 'validation_error');
         await fails(instance.call('POST', '/api-keys', { key, body: { name: 'x'.repeat(1024 * 1024) } }), 413, 'payload_too_large');
         assert.equal(await count(), 0);
+      });
+
+      await t.test('logs a request whose header is no text, and others beside it', async () => {
+        const raw = (agent) => new Promise((done, fail) => {
+          let answer = '';
+          const socket = net.connect(instance.port, '127.0.0.1');
+          socket.on('data', (chunk) => { answer += chunk.toString('latin1'); });
+          socket.on('close', () => done(answer));
+          socket.on('error', fail);
+          socket.write(Buffer.concat([
+            Buffer.from(`GET /domains HTTP/1.1\r\nHost: a\r\nConnection: close\r\nAuthorization: Bearer ${key}\r\nUser-Agent: `),
+            agent, Buffer.from('\r\n\r\n')]));
+        });
+        assert.match(await raw(Buffer.from([0x61, 0xff, 0xc3])), /^HTTP\/1.1 200 /);
+        assert.match(await raw(Buffer.from('neighbour')), /^HTTP\/1.1 200 /);
+        await until('both are logged', async () => {
+          const agents = (await instance.call('GET', '/logs?endpoint=/domains', { key })).body.data.map((one) => one.user_agent);
+          return agents.includes('a\ufffd\ufffd') && agents.includes('neighbour');
+        });
       });
 
       await t.test('refuses bad fields with the names of the contract', async () => {

@@ -14,6 +14,14 @@ namespace opensend::db {
 std::unique_ptr<Pool> OpenSqlitePool(PoolOptions options);
 std::unique_ptr<Pool> OpenPostgresPool(PoolOptions options);
 
+/// True when the login may take both roles of scopes (see guards.h). From PostgreSQL 16 on being a
+/// member is not enough for that.
+#define OPENSEND_MAY_TAKE_ROLES                                                                \
+    "(SELECT COUNT(*) FROM pg_roles WHERE rolname IN ('opensend_app', 'opensend_jobs')"        \
+    " AND pg_has_role(current_user, rolname,"                                                  \
+    " CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER'" \
+    " END)) = 2"
+
 /// What a statement became for one database.
 struct StatementText {
     std::string sql;

@@ -11,11 +11,9 @@ namespace opensend::db {
 namespace {
 
 constexpr Query kGuardsReady = {
-    "", R"sql(SELECT EXISTS (SELECT 1 FROM pg_class WHERE oid = to_regclass('orgs')
-                             AND relforcerowsecurity)
-                 AND (SELECT COUNT(*) FROM pg_roles
-                       WHERE rolname IN ('opensend_app', 'opensend_jobs')
-                         AND pg_has_role(current_user, rolname, 'MEMBER')) = 2)sql"};
+    "",
+    "SELECT EXISTS (SELECT 1 FROM pg_class WHERE oid = to_regclass('orgs') AND "
+    "relforcerowsecurity) AND " OPENSEND_MAY_TAKE_ROLES};
 
 class PostgresPool final : public Pool {
 public:

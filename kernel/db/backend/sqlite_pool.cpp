@@ -25,7 +25,8 @@ public:
     ScratchFolder& operator=(const ScratchFolder&) = delete;
 
     std::string MakeFileName() {
-        std::string pattern = std::filesystem::temp_directory_path() / "opensend-db-XXXXXX";
+        std::string pattern = std::filesystem::temp_directory_path() / "opensend-db-";
+        pattern.append(6, 'X');  // mkdtemp fills them in
         if (mkdtemp(pattern.data()) == nullptr)
             throw base::Unavailable("database_unavailable", "no folder for a scratch database");
         path_ = pattern;

@@ -113,11 +113,6 @@ db::Params EmailParams(const Email& e) {
 
 }  // namespace
 
-std::string TagPattern(const std::string& name, const std::optional<std::string>& value) {
-    const std::string start = base::Cat("{\"name\":", json::Quote(name), ",\"value\":");
-    return value ? base::Cat(start, json::Quote(*value), '}') : start;
-}
-
 void EmailStore::Insert(
     db::Session& tx, std::span<const AcceptedEmail* const> accepted, base::UuidSource& ids
 ) {

@@ -22,9 +22,6 @@ struct EmailFilter {
     std::optional<std::string> tag;  // as TagPattern makes it
 };
 
-/// The text that the stored tags of a message hold when it has the tag; without a value any value.
-std::string TagPattern(const std::string& name, const std::optional<std::string>& value);
-
 class EmailStore {
 public:
     /// Message, contents, recipients, attachments, history and queue rows of every element.

@@ -5,6 +5,7 @@
 #include "kernel/api/idempotent.h"
 #include "kernel/api/paging.h"
 #include "kernel/api/problem.h"
+#include "kernel/api/query.h"
 #include "kernel/base/text.h"
 #include "kernel/base/time.h"
 #include "kernel/db/transaction.h"
@@ -21,54 +22,28 @@ namespace {
 constexpr size_t kMaxSendBody = 50 * 1024 * 1024;
 constexpr std::string_view kLastEvents[] = {"delivery_delayed", "opened", "clicked"};
 
-std::optional<std::string> QueryText(const api::Call& call, std::string_view name) {
-    const auto found = call.query.find(name);
-    if (found == call.query.end() || found->second.empty()) return std::nullopt;
-    return found->second;
-}
-
-/// A date alone means the whole day: its start as lower bound, its end as upper (REST 1.9).
-std::optional<base::Time> QueryTime(const api::Call& call, std::string_view name, bool upper) {
-    const auto text = QueryText(call, name);
-    if (!text) return std::nullopt;
-    const auto time = base::ParseIso(*text);
-    if (!time) throw api::Call::BadParameter(name, "must be an ISO 8601 time");
-    const bool whole_day = text->size() == 10;
-    return whole_day && upper ? *time + std::chrono::hours(24) - std::chrono::milliseconds(1)
-                              : *time;
-}
-
 EmailFilter ReadFilter(const api::Call& call) {
     EmailFilter filter;
-    if (auto status = QueryText(call, "status")) {
+    if (auto status = api::QueryText(call, "status")) {
         const bool known = model::ParseEmailStatus(*status).has_value() ||
                            std::find(std::begin(kLastEvents), std::end(kLastEvents), *status) !=
                                std::end(kLastEvents);
         if (!known) throw api::Call::BadParameter("status", "is not a status");
         filter.status = status;
     }
-    if (auto to = QueryText(call, "to")) {
+    if (auto to = api::QueryText(call, "to")) {
         const auto address = mime::ParseAddress(*to);
         if (!address.ok()) throw api::Call::BadParameter("to", "must be an email address");
         filter.to_key = address->Key();
     }
-    if (const auto tag = QueryText(call, "tag_name")) {
-        filter.tag = TagPattern(*tag, QueryText(call, "tag_value"));
+    if (const auto tag = api::QueryText(call, "tag_name")) {
+        filter.tag = api::TagPattern(*tag, api::QueryText(call, "tag_value"));
     }
-    filter.from_address = QueryText(call, "from");
-    filter.subject_prefix = QueryText(call, "subject");
-    filter.created_after = QueryTime(call, "created_after", false);
-    filter.created_before = QueryTime(call, "created_before", true);
+    filter.from_address = api::QueryText(call, "from");
+    filter.subject_prefix = api::QueryText(call, "subject");
+    filter.created_after = api::QueryTime(call, "created_after", false);
+    filter.created_before = api::QueryTime(call, "created_before", true);
     return filter;
-}
-
-/// An id given as a filter; nullopt when it is not there.
-std::optional<base::Uuid> QueryId(const api::Call& call, std::string_view name) {
-    const auto text = QueryText(call, name);
-    if (!text) return std::nullopt;
-    const auto id = base::ParseUuid(*text);
-    if (!id) throw api::Call::BadParameter(name, "must be a UUID");
-    return id;
 }
 
 /// A domain that no message has: a filter that names nothing finds nothing.
@@ -78,9 +53,9 @@ constexpr std::string_view kNoDomain = "-";
 /// find nothing either.
 std::optional<std::string> DomainFilter(const api::Call& call, db::Session& session) {
     for (const std::string_view name : {"broadcast_id", "template_id", "topic_id"}) {
-        if (QueryId(call, name)) return std::string(kNoDomain);
+        if (api::QueryId(call, name)) return std::string(kNoDomain);
     }
-    const auto id = QueryId(call, "domain_id");
+    const auto id = api::QueryId(call, "domain_id");
     if (!id) return std::nullopt;
     const auto domain =
         domains::DomainStore::Find(session, call.principal.tenant, model::DomainId(*id));

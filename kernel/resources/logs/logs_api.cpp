@@ -38,7 +38,7 @@ LogFilter ReadFilter(const api::Call& call) {
     const auto tag = api::QueryText(call, "tag_name");
     const auto value = api::QueryText(call, "tag_value");
     if (value && !tag) throw api::Call::BadParameter("tag_value", "needs tag_name");
-    if (tag) filter.tag = TagPattern(*tag, value);
+    if (tag) filter.tag = api::TagPattern(*tag, value);
     filter.created_after = api::QueryTime(call, "created_after", false);
     if (!filter.created_after) filter.created_after = api::QueryTime(call, "date_from", false);
     filter.created_before = api::QueryTime(call, "created_before", true);

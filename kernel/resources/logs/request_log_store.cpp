@@ -93,11 +93,6 @@ LogEntry ReadLog(const db::Row& row) {
 
 }  // namespace
 
-std::string TagPattern(const std::string& name, const std::optional<std::string>& value) {
-    const std::string start = base::Cat("{\"name\":", json::Quote(name), ",\"value\":");
-    return value ? base::Cat(start, json::Quote(*value), '}') : start;
-}
-
 void RequestLogStore::Insert(db::Session& tx, std::span<const api::RequestRecord> records) {
     std::vector<db::Params> rows;
     rows.reserve(records.size());

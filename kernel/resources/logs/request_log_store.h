@@ -32,9 +32,6 @@ struct LogFilter {
     std::optional<base::Time> created_after, created_before;
 };
 
-/// The text that the stored tags hold when they have this one; without a value any value.
-std::string TagPattern(const std::string& name, const std::optional<std::string>& value);
-
 class RequestLogStore {
 public:
     /// Adds the records; their response bodies are redacted here.

@@ -57,21 +57,31 @@ bool RequestLogger::WriteBatch() {
         }
         return !queue.empty();
     });
-    if (batch.empty()) return false;
+    if (batch.empty() || Write(batch)) return full;
+    // One that the database does not take must not cost the others their rows.
+    size_t lost = batch.size();
+    if (batch.size() > 1) {
+        for (const api::RequestRecord& record : batch)
+            lost -= Write({&record, 1}) ? size_t{1} : size_t{0};
+    }
+    dropped_ += lost;
+    runtime::Count("opensend_request_log_dropped_total", {}, lost);
+    return false;
+}
+
+bool RequestLogger::Write(std::span<const api::RequestRecord> records) {
     try {
         db::Transaction tx(pool_, db::Plane::kDashboard, db::Scope::AllTenants());
-        RequestLogStore::Insert(tx, batch);
+        RequestLogStore::Insert(tx, records);
         tx.Commit();
+        return true;
     } catch (const base::Error& error) {
-        dropped_ += batch.size();
-        runtime::Count("opensend_request_log_dropped_total", {}, batch.size());
         OPENSEND_LOG(
-            kWarn, "request_log.not_written", "rows of the request log are lost",
-            kv("rows", batch.size()), kv("detail", error.what())
+            kWarn, "request_log.not_written", "rows of the request log could not be written",
+            kv("rows", records.size()), kv("detail", error.what())
         );
         return false;
     }
-    return full;
 }
 
 }  // namespace opensend::logs

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <deque>
 #include <memory>
+#include <span>
 #include <string>
 
 #include "kernel/api/request_record.h"
@@ -27,6 +28,8 @@ public:
 private:
     void Run(runtime::StopToken& stop);
     bool WriteBatch();
+    /// False when the database did not take them; nothing of them is written then.
+    bool Write(std::span<const api::RequestRecord> records);
 
     db::Pool& pool_;
     const Capture capture_;

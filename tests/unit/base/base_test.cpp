@@ -12,6 +12,16 @@
 namespace opensend::base {
 namespace {
 
+TEST(Utf8, BytesThatBelongToNoCodePointAreReplaced) {
+    EXPECT_EQ(ReplaceInvalidUtf8("plain \xC3\xBC"), "plain \xC3\xBC");
+    EXPECT_EQ(
+        ReplaceInvalidUtf8("a\xFF\xC3(\xED\xA0\x80"),
+        "a\xEF\xBF\xBD\xEF\xBF\xBD(\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD"
+    );
+    EXPECT_EQ(ReplaceInvalidUtf8("\xEF\xBF\xBD"), "\xEF\xBF\xBD");
+    EXPECT_TRUE(IsUtf8(ReplaceInvalidUtf8("\x80\xF4\x90\x80\x80\xC0\xAF")));
+}
+
 TEST(Time, FormatsAndParsesIso) {
     const auto time = ParseIso("2026-03-02T09:15:30.123Z");
     ASSERT_TRUE(time);

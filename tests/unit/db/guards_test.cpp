@@ -84,6 +84,56 @@ TEST_P(PostgresGuards, ARowForAnotherTenantIsRefusedByTheServer) {
     );
 }
 
+/// A login of its own, gone with the object.
+class PlainLogin {
+public:
+    PlainLogin(const test::TempDb& db, const std::string& name, const std::string& rights)
+        : db_(db), name_(name) {
+        db_.Administer("DROP ROLE IF EXISTS " + name_);
+        db_.Administer("CREATE ROLE " + name_ + " LOGIN PASSWORD 'plain' " + rights);
+        db_.Administer("GRANT ALL ON SCHEMA public TO " + name_);
+    }
+    ~PlainLogin() {
+        db_.Administer("DROP OWNED BY " + name_ + " CASCADE");
+        db_.Administer("DROP ROLE " + name_);
+    }
+    PlainLogin(const PlainLogin&) = delete;
+    PlainLogin& operator=(const PlainLogin&) = delete;
+
+    std::unique_ptr<Pool> Open() const {
+        std::string url = db_.url();
+        const size_t user = url.find("://") + 3;
+        url.replace(user, url.rfind('@') - user, name_ + ":plain");
+        PoolOptions options = db_.options();
+        options.url = base::Secret(url);
+        return Pool::Open(std::move(options));
+    }
+
+private:
+    const test::TempDb& db_;
+    const std::string name_;
+};
+
+TEST(PlainLogins, OneThatMayMakeRolesOwnsADatabaseWithTheWall) {
+    test::TempDb db(Dialect::kPostgres);
+    const PlainLogin login(db, "opensend_plain_owner", "CREATEROLE");
+    // As an administrator would when the roles are there already.
+    db.Administer(
+        "DO 'BEGIN CREATE ROLE opensend_app NOLOGIN; EXCEPTION WHEN duplicate_object THEN "
+        "NULL; END'"
+    );
+    const auto pool = login.Open();
+    Migrate(*pool, base::Time{1});
+    Transaction tx(*pool, Plane::kAccept, Scope::AllTenants());
+    for (const auto& tenant : {kOne, kTwo}) tx.Change(kAddOrg, {tenant});
+    tx.Change(kAddSuppression, {"s1", kOne, "a@one.example"});
+    tx.Change(kAddSuppression, {"s2", kTwo, "b@two.example"});
+    tx.Commit();
+    EXPECT_EQ(Reader(*pool, Scope(kOne)).Execute(kAllKeys, {}).size(), 1u);
+    EXPECT_EQ(Reader(*pool, Scope::AllTenants()).Execute(kAllKeys, {}).size(), 2u);
+    RaiseGuards(*pool);
+}
+
 TEST_P(Guards, TheTenantOfATransactionDoesNotOutliveIt) {
     for (int round = 0; round < 20; ++round) {
         const auto& tenant = round % 2 == 0 ? kOne : kTwo;
