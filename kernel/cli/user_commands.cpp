@@ -51,6 +51,21 @@ std::string UserFacts(const User& user, std::string_view role = {}) {
     return out.Take();
 }
 
+void Join(
+    db::Session& tx,
+    app::Storage& storage,
+    const model::TenantId& tenant,
+    const model::UserId& user,
+    model::Role role
+) {
+    Member member;
+    member.id = model::MemberId(storage.ids.Next());
+    member.user = user;
+    member.role = role;
+    member.created_at = storage.clock.Now();
+    MemberStore::Insert(tx, tenant, member);
+}
+
 int CreateUser(const Global& global, const UserFlags& flags) {
     const auto config = LoadConfig(global, {});
     if (!config) return kConfigRefused;
@@ -68,12 +83,7 @@ int CreateUser(const Global& global, const UserFlags& flags) {
     db::Transaction tx(*storage.pool, db::Plane::kDashboard, db::Scope::AllTenants());
     const auto org = OrganizationStore::Resolve(tx, flags.org);
     UserStore::Insert(tx, user);
-    Member member;
-    member.id = model::MemberId(storage.ids.Next());
-    member.user = user.id;
-    member.role = role;
-    member.created_at = user.created_at;
-    MemberStore::Insert(tx, org.id, member);
+    Join(tx, storage, org.id, user.id, role);
     access::Audit(
         tx, storage.ids,
         OperatorEntry(
@@ -160,12 +170,7 @@ int SetRole(const Global& global, const UserFlags& flags, model::Role role) {
     if (MemberStore::Find(tx, org.id, user.id)) {
         MemberStore::SetRole(tx, org.id, user.id, role, storage.clock.Now());
     } else {
-        Member member;
-        member.id = model::MemberId(storage.ids.Next());
-        member.user = user.id;
-        member.role = role;
-        member.created_at = storage.clock.Now();
-        MemberStore::Insert(tx, org.id, member);
+        Join(tx, storage, org.id, user.id, role);
     }
     access::Audit(
         tx, storage.ids,

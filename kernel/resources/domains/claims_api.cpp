@@ -58,12 +58,9 @@ void ClaimsApi::Mount(api::Router& router) {
 }
 
 std::optional<Domain> ClaimsApi::Placeholder(
-    db::Transaction& tx,
-    const api::Call& call,
-    const std::string& name,
-    const Domain& wanted,
-    std::optional<Claim>& same
+    db::Transaction& tx, const api::Call& call, const Domain& made, std::optional<Claim>& same
 ) {
+    const std::string& name = made.name;
     const model::TenantId& tenant = call.principal.tenant;
     auto own = DomainStore::FindByName(tx, tenant, name);
     if (own) own = DomainStore::Lock(tx, tenant, own->id);
@@ -73,7 +70,7 @@ std::optional<Domain> ClaimsApi::Placeholder(
         throw base::Conflict("domain_already_exists", "The domain exists already.");
     }
     const bool open = claim && claim->is_open() && !IsExpired(*claim, call.now);
-    if (open && HasSameSettings(*own, wanted)) {
+    if (open && HasSameSettings(*own, made)) {
         same = std::move(claim);
         return std::nullopt;
     }
@@ -86,7 +83,6 @@ std::optional<Domain> ClaimsApi::Placeholder(
         if (DomainStore::Count(tx, tenant) >= deps_.max_per_tenant) {
             throw base::Invalid("name", "the organization has too many domains.", "too_many");
         }
-        Domain made = deps_.factory.Make(tenant, name, call.now, wanted);
         if (!DomainStore::Insert(tx, tenant, made)) {
             throw base::Conflict("domain_already_exists", "The domain exists already.");
         }
@@ -101,11 +97,11 @@ std::optional<Domain> ClaimsApi::Placeholder(
         ClaimStore::Save(tx, tenant, *claim);
     }
     Domain domain = *own;
-    domain.region = wanted.region;
-    domain.return_path = wanted.return_path;
-    domain.open_tracking = wanted.open_tracking;
-    domain.click_tracking = wanted.click_tracking;
-    domain.tracking_subdomain = wanted.tracking_subdomain;
+    domain.region = made.region;
+    domain.return_path = made.return_path;
+    domain.open_tracking = made.open_tracking;
+    domain.click_tracking = made.click_tracking;
+    domain.tracking_subdomain = made.tracking_subdomain;
     domain.status = "not_started";
     domain.status_reason.reset();
     domain.next_check_at.reset();
@@ -145,11 +141,13 @@ api::Answer ClaimsApi::Create(const std::shared_ptr<api::Call>& call) {
     call->facts->ignored_fields = in.Finish(call->strict_fields);
     problems.ThrowIfAny();
     const std::string a_label = NormaliseName(*name, deps_.own_hosts);
+    // Making keys takes tens of milliseconds: no transaction is open meanwhile.
+    const Domain made = deps_.factory.Make(call->principal.tenant, a_label, call->now, wanted);
     http::Response response = api::RunOnce(
         *call, deps_.pool, deps_.idempotency, "domains/claim", false,
         [&](db::Transaction& tx) -> access::StoredAnswer {
             std::optional<Claim> same;
-            const auto domain = Placeholder(tx, *call, a_label, wanted, same);
+            const auto domain = Placeholder(tx, *call, made, same);
             if (!domain) return {200, ClaimJson(*same, call->now)};
             return Open(tx, *call, *domain);
         }

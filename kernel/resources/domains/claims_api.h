@@ -19,14 +19,10 @@ private:
     api::Answer Get(const std::shared_ptr<api::Call>& call);
     api::Answer Verify(const std::shared_ptr<api::Call>& call);
 
-    /// The placeholder of the name, made or taken over; nullopt: an open claim with the same
-    /// settings is there, and `same` is it.
+    /// The placeholder of the name: `made`, or one that was there and takes its settings; nullopt:
+    /// an open claim with the same settings is there, and `same` is it.
     std::optional<Domain> Placeholder(
-        db::Transaction& tx,
-        const api::Call& call,
-        const std::string& name,
-        const Domain& wanted,
-        std::optional<Claim>& same
+        db::Transaction& tx, const api::Call& call, const Domain& made, std::optional<Claim>& same
     );
     access::StoredAnswer Open(db::Transaction& tx, const api::Call& call, const Domain& domain);
 

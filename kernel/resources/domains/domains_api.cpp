@@ -90,6 +90,8 @@ api::Answer DomainsApi::Create(const std::shared_ptr<api::Call>& call) {
     const std::string a_label = NormaliseName(*name, deps_.own_hosts);
     const model::TenantId& tenant = call->principal.tenant;
     wanted.next_check_at = call->now;
+    // Making keys takes tens of milliseconds: no transaction is open meanwhile.
+    const Domain made = deps_.factory.Make(tenant, a_label, call->now, wanted);
 
     http::Response response = api::RunOnce(
         *call, deps_.pool, deps_.idempotency, "domains", false,
@@ -101,7 +103,7 @@ api::Answer DomainsApi::Create(const std::shared_ptr<api::Call>& call) {
             if (DomainStore::Count(tx, tenant) >= deps_.max_per_tenant) {
                 throw base::Invalid("name", "the organization has too many domains.", "too_many");
             }
-            return Insert(tx, *call, deps_.factory.Make(tenant, a_label, call->now, wanted));
+            return Insert(tx, *call, made);
         }
     );
     deps_.senders.Invalidate();
