@@ -106,7 +106,9 @@ void AddSecurityHeaders(http::Headers& headers, bool https) {
     headers.Set("X-Content-Type-Options", "nosniff");
     headers.Set("Referrer-Policy", "no-referrer");
     headers.Set("X-Frame-Options", "DENY");
-    headers.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'");
+    if (!headers.Find("Content-Security-Policy")) {
+        headers.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'");
+    }
     headers.Set("Cross-Origin-Resource-Policy", "same-origin");
     headers.Set("Permissions-Policy", "camera=(), microphone=(), geolocation=()");
     if (!headers.Find("Cache-Control")) headers.Set("Cache-Control", "no-store");

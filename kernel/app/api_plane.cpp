@@ -36,10 +36,7 @@ logs::RequestLogger::Capture CaptureOf(const runtime::Config& config) {
 }  // namespace
 
 ApiPlane::ApiPlane(Shared& shared, health::HealthApi& health, Wakes wakes) {
-    acceptor_ = std::make_unique<emails::Acceptor>(
-        *shared.storage.pool, shared.senders, shared.idempotency, *shared.blobs, shared.storage.ids,
-        shared.storage.clock, std::move(wakes.delivery), emails::Acceptor::Options{}
-    );
+    MakeEmails(shared, wakes);
     MakeDomains(shared, wakes);
     api_keys_api_ = std::make_unique<api_keys::ApiKeysApi>(
         *shared.storage.pool, *shared.storage.instance_keys, shared.keys, shared.idempotency,
@@ -49,17 +46,37 @@ ApiPlane::ApiPlane(Shared& shared, health::HealthApi& health, Wakes wakes) {
         *shared.storage.pool, shared.storage.keyring, *shared.guard, shared.idempotency,
         shared.storage.ids, shared.storage.random
     );
-    emails_api_ = std::make_unique<emails::EmailsApi>(
-        *shared.storage.pool, *acceptor_, shared.idempotency, *shared.rates, *shared.blobs,
-        emails::EmailsApi::Options{
-            shared.config.strict(),
-            static_cast<size_t>(shared.config.Int("send.max_attachment_b64_bytes"))}
-    );
     logs_api_ = std::make_unique<logs::LogsApi>(*shared.storage.pool);
     request_logger_ =
         std::make_unique<logs::RequestLogger>(*shared.storage.pool, CaptureOf(shared.config));
     Mount(health);
     Listen(shared);
+}
+
+void ApiPlane::MakeEmails(Shared& shared, const Wakes& wakes) {
+    acceptor_ = std::make_unique<emails::Acceptor>(
+        *shared.storage.pool, shared.senders, shared.idempotency, *shared.blobs, shared.storage.ids,
+        shared.storage.clock, wakes.delivery, emails::Acceptor::Options{}
+    );
+    emails_api_ = std::make_unique<emails::EmailsApi>(
+        *shared.storage.pool, *acceptor_, shared.idempotency, *shared.rates, *shared.blobs,
+        emails::EmailsApi::Options{
+            shared.config.strict(),
+            static_cast<size_t>(shared.config.Int("send.max_attachment_b64_bytes")),
+            [&guard = *shared.guard](std::string_view url) { return guard.CheckUrl(url).ok(); }}
+    );
+    email_detail_api_ = std::make_unique<emails::EmailDetailApi>(emails::EmailDetailApi::Deps{
+        *shared.storage.pool, shared.idempotency, shared.storage.ids,
+        shared.config.Span("send.max_age"), wakes.delivery, wakes.events});
+    file_links_ = std::make_unique<access::FileLinks>(
+        *shared.storage.instance_keys, shared.config.Text("app.url"),
+        shared.config.Span("blob.url_ttl")
+    );
+    attachments_api_ = std::make_unique<files::AttachmentsApi>(*shared.storage.pool, *file_links_);
+    files_api_ =
+        std::make_unique<files::FilesApi>(*shared.storage.pool, *shared.blobs, *file_links_);
+    received_api_ =
+        std::make_unique<received::ReceivedApi>(*shared.storage.pool, *shared.blobs, *file_links_);
 }
 
 void ApiPlane::MakeDomains(Shared& shared, Wakes& wakes) {
@@ -94,6 +111,10 @@ std::optional<std::string> ApiPlane::ReloadCertificate() {
 void ApiPlane::Mount(health::HealthApi& health) {
     // The mount list: one line per resource.
     emails_api_->Mount(router_);
+    email_detail_api_->Mount(router_);
+    attachments_api_->Mount(router_);
+    files_api_->Mount(router_);
+    received_api_->Mount(router_);
     domains_api_->Mount(router_);
     claims_api_->Mount(router_);
     api_keys_api_->Mount(router_);

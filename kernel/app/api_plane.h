@@ -11,9 +11,13 @@
 #include "kernel/resources/api_keys/api_keys_api.h"
 #include "kernel/resources/domains/claims_api.h"
 #include "kernel/resources/domains/domains_api.h"
+#include "kernel/resources/emails/email_detail_api.h"
 #include "kernel/resources/emails/emails_api.h"
+#include "kernel/resources/files/attachments_api.h"
+#include "kernel/resources/files/files_api.h"
 #include "kernel/resources/logs/logs_api.h"
 #include "kernel/resources/logs/request_logger.h"
+#include "kernel/resources/received/received_api.h"
 #include "kernel/resources/webhooks/webhooks_api.h"
 
 namespace opensend::app {
@@ -38,6 +42,7 @@ public:
     void Stop(std::chrono::milliseconds grace) { server_->Stop(grace); }
 
 private:
+    void MakeEmails(Shared& shared, const Wakes& wakes);
     void MakeDomains(Shared& shared, Wakes& wakes);
     void Mount(health::HealthApi& health);
     void Listen(Shared& shared);
@@ -51,6 +56,11 @@ private:
     std::unique_ptr<api_keys::ApiKeysApi> api_keys_api_;
     std::unique_ptr<webhooks::WebhooksApi> webhooks_api_;
     std::unique_ptr<emails::EmailsApi> emails_api_;
+    std::unique_ptr<emails::EmailDetailApi> email_detail_api_;
+    std::unique_ptr<access::FileLinks> file_links_;
+    std::unique_ptr<files::AttachmentsApi> attachments_api_;
+    std::unique_ptr<files::FilesApi> files_api_;
+    std::unique_ptr<received::ReceivedApi> received_api_;
     std::unique_ptr<logs::RequestLogger> request_logger_;
     std::unique_ptr<logs::LogsApi> logs_api_;
     api::Router router_;

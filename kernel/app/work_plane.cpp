@@ -1,5 +1,7 @@
 #include "kernel/app/work_plane.h"
 
+#include <set>
+
 #include "kernel/app/wiring.h"
 #include "kernel/base/text.h"
 
@@ -14,6 +16,27 @@ delivery::DeliveryPolicy PolicyOf(const runtime::Config& config) {
     if (unknown == "hold") policy.unknown = delivery::DeliveryPolicy::Unknown::kHold;
     if (unknown == "assume_sent") policy.unknown = delivery::DeliveryPolicy::Unknown::kAssumeSent;
     return policy;
+}
+
+/// Notices of failed delivery reach the ingester through the mail exchanger that passes mail on to
+/// it; with SES the records lead them to the provider.
+bool BouncesArrive(const runtime::Config& config) {
+    if (config.Text("inbound.mx_host").empty()) return false;
+    for (const auto& transport : config.Transports()) {
+        if (transport.kind == "ses") return false;
+    }
+    return true;
+}
+
+/// Transports whose envelope sender is always that of the header.
+std::set<std::string> HeaderFromTransports(const runtime::Config& config) {
+    std::set<std::string> out;
+    for (const auto& transport : config.Transports()) {
+        const auto keys = config.Below(base::Cat("transport.", transport.name, '.'));
+        const auto found = keys.find("envelope_from");
+        if (found != keys.end() && found->second == "header_from") out.insert(transport.name);
+    }
+    return out;
 }
 
 }  // namespace
@@ -54,7 +77,8 @@ WorkPlane::WorkPlane(Shared& shared) {
     );
     builder_ = std::make_unique<delivery::MailBuilder>(delivery::MailBuilder::Deps{
         *shared.storage.pool, *shared.blobs, shared.storage.keyring, *shared.guard,
-        *shared.http_client, shared.storage.clock});
+        *shared.http_client, shared.storage.clock, *shared.storage.instance_keys,
+        BouncesArrive(shared.config), HeaderFromTransports(shared.config)});
     dispatcher_ = std::make_unique<delivery::Dispatcher>(
         delivery::Dispatcher::Deps{
             *shared.storage.pool, *routes_,

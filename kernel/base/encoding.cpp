@@ -173,6 +173,31 @@ std::string Base32Encode(std::string_view bytes) {
     return out;
 }
 
+std::optional<std::string> Base32Decode(std::string_view text) {
+    std::string out;
+    uint32_t bits = 0;
+    int held = 0;
+    for (const char c : text) {
+        uint32_t value = 0;
+        if (c >= 'a' && c <= 'z') {
+            value = static_cast<uint32_t>(c - 'a');
+        } else if (c >= '2' && c <= '7') {
+            value = static_cast<uint32_t>(c - '2') + 26;
+        } else {
+            return std::nullopt;
+        }
+        bits = (bits << 5) | value;
+        held += 5;
+        if (held >= 8) {
+            held -= 8;
+            out += static_cast<char>(static_cast<unsigned char>((bits >> held) & 0xff));
+            bits &= (uint32_t{1} << held) - 1;
+        }
+    }
+    if (held >= 5 || bits != 0) return std::nullopt;
+    return out;
+}
+
 uint32_t Crc32(std::string_view bytes) {
     uint32_t crc = 0xFFFFFFFFu;
     for (const char c : bytes) crc = kCrc[(crc ^ static_cast<uint8_t>(c)) & 255] ^ crc >> 8;

@@ -27,6 +27,8 @@ std::optional<std::string> Base64UrlDecode(std::string_view text);
 
 /// RFC 4648 base32, lower case, no padding.
 std::string Base32Encode(std::string_view bytes);
+/// The inverse; nullopt on another character, an impossible length or bits that say nothing.
+std::optional<std::string> Base32Decode(std::string_view text);
 
 /// CRC-32 of KEY-03 (reflected 0xEDB88320).
 uint32_t Crc32(std::string_view bytes);

@@ -17,6 +17,18 @@ int HexDigit(char c) {
     return -1;
 }
 
+/// `last` with its tail raised by 1 to 2^32, as the random bytes of `fresh` say.
+Uuid StepFrom(const Uuid& last, const Uuid& fresh) {
+    uint64_t step = 0;
+    uint64_t tail = 0;
+    for (size_t i = 12; i < 16; ++i) step = (step << 8) | fresh.bytes[i];
+    for (size_t i = 8; i < 16; ++i) tail = (tail << 8) | last.bytes[i];
+    tail += step + 1;
+    Uuid next = last;
+    for (size_t i = 0; i < 8; ++i) next.bytes[8 + i] = static_cast<uint8_t>(tail >> (8 * (7 - i)));
+    return next;
+}
+
 }  // namespace
 
 std::string Uuid::ToString() const {
@@ -92,8 +104,15 @@ Uuid UuidSource::Next() {
     random_.Fill(std::span<uint8_t>(id.bytes).subspan(6));
     for (size_t i = 0; i < 6; ++i) id.bytes[i] = static_cast<uint8_t>(ms >> (8 * (5 - i)));
     id.bytes[6] = static_cast<uint8_t>(0x70 | (id.bytes[6] & 0x0f));
-    id.bytes[8] = static_cast<uint8_t>(0x80 | (id.bytes[8] & 0x3f));
-    return id;
+    // The highest free bit stays clear: room for the steps of one millisecond.
+    id.bytes[8] = static_cast<uint8_t>(0x80 | (id.bytes[8] & 0x1f));
+    return last_.With([&](Uuid& last) {
+        if (std::equal(id.bytes.begin(), id.bytes.begin() + 6, last.bytes.begin())) {
+            id = StepFrom(last, id);
+        }
+        last = id;
+        return id;
+    });
 }
 
 }  // namespace opensend::base

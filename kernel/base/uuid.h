@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "kernel/base/clock.h"
+#include "kernel/base/guarded.h"
 #include "kernel/base/random.h"
 
 namespace opensend::base {
@@ -36,12 +37,14 @@ std::optional<Uuid> ParseBase62Uuid(std::string_view text);
 class UuidSource {
 public:
     UuidSource(const Clock& clock, Random& random) : clock_(clock), random_(random) {}
-    /// A new value whose timestamp is now. Thread-safe.
+    /// A new value whose timestamp is now, greater than those that this source gave in the same
+    /// millisecond. Thread-safe.
     Uuid Next();
 
 private:
     const Clock& clock_;
     Random& random_;
+    Guarded<Uuid> last_;
 };
 
 }  // namespace opensend::base

@@ -201,11 +201,20 @@ std::string SuppressedData(
 }
 
 std::string ScheduledData(
-    const EmailFacts& email, base::Time scheduled_at, int64_t recipient_count
+    const EmailFacts& email,
+    base::Time scheduled_at,
+    int64_t recipient_count,
+    std::optional<base::Time> previous
 ) {
     json::Writer out = Begin(email, "scheduled", {});
-    out.Field("scheduled_at", scheduled_at).NullField("previous_scheduled_at");
-    out.Field("rescheduled", false).Field("recipient_count", recipient_count);
+    out.Field("scheduled_at", scheduled_at).Field("previous_scheduled_at", previous);
+    out.Field("rescheduled", previous.has_value()).Field("recipient_count", recipient_count);
+    return End(out);
+}
+
+std::string CanceledData(const EmailFacts& email, std::string_view status, std::string_view actor) {
+    json::Writer out = Begin(email, status, {});
+    out.Key("canceled").BeginObject().Field("actor", actor).NullField("reason").EndObject();
     return End(out);
 }
 

@@ -76,9 +76,14 @@ std::string SuppressedData(
     std::string_view reason,
     std::string_view suppression_id
 );
+/// `previous`: the time before a reschedule.
 std::string ScheduledData(
-    const EmailFacts& email, base::Time scheduled_at, int64_t recipient_count
+    const EmailFacts& email,
+    base::Time scheduled_at,
+    int64_t recipient_count,
+    std::optional<base::Time> previous = std::nullopt
 );
+std::string CanceledData(const EmailFacts& email, std::string_view status, std::string_view actor);
 
 /// "smtp; 550 5.1.1 No such user".
 std::string DiagnosticCode(const model::DeliveryOutcome& outcome);

@@ -81,6 +81,16 @@ constexpr db::Query kReclaim{"queue.reclaim", R"sql(
            reason = $7, lease_owner = '', lease_until = 0
      WHERE email_id = $8 AND ordinal = $9 AND lease_fence = $10 AND lease_until > 0)sql"};
 
+constexpr db::Query kLockAll{"queue.lock_all", R"sql(
+    SELECT ordinal, phase, lease_until FROM queue WHERE org_id = $1 AND email_id = $2
+     ORDER BY ordinal {for_update})sql"};
+constexpr db::Query kWithdraw{"queue.withdraw", R"sql(
+    DELETE FROM queue
+     WHERE org_id = $1 AND email_id = $2 AND ordinal = $3 AND lease_until = 0)sql"};
+constexpr db::Query kPostpone{"queue.postpone", R"sql(
+    UPDATE queue SET due_at = $1, first_due_at = $1
+     WHERE org_id = $2 AND email_id = $3 AND lease_until = 0)sql"};
+
 constexpr db::Query kCountAll{"queue.count_all", "SELECT COUNT(*) FROM queue"};
 
 std::vector<QueueRow> ReadRows(const db::Rows& rows) {
@@ -239,6 +249,33 @@ void QueueStore::Reclaim(
         );
     }
     tx.ChangeEach(kReclaim, each);
+}
+
+std::vector<QueueStore::Pending> QueueStore::LockAll(
+    db::Session& tx, const model::TenantId& tenant, const model::EmailId& email
+) {
+    std::vector<Pending> out;
+    for (const db::Row& row : tx.Execute(kLockAll, {tenant, email})) {
+        out.push_back({row.Int(0), static_cast<Phase>(row.Int(1)), row.Int(2) > 0});
+    }
+    return out;
+}
+
+void QueueStore::Withdraw(
+    db::Session& tx,
+    const model::TenantId& tenant,
+    const model::EmailId& email,
+    const std::vector<int64_t>& ordinals
+) {
+    std::vector<db::Params> each;
+    for (const int64_t ordinal : ordinals) each.push_back({tenant, email, ordinal});
+    if (!each.empty()) tx.ChangeEach(kWithdraw, each);
+}
+
+void QueueStore::Postpone(
+    db::Session& tx, const model::TenantId& tenant, const model::EmailId& email, base::Time due
+) {
+    tx.Change(kPostpone, {due, tenant, email});
 }
 
 int64_t QueueStore::CountAll(db::Session& session) { return session.First(kCountAll, {})->Int(0); }

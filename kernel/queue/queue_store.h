@@ -84,6 +84,27 @@ public:
     static void Reclaim(
         db::Session& tx, const std::vector<QueueRow>& rows, const std::string& reason
     );
+    /// A row of a message that is not finished, held until the transaction ends.
+    struct Pending {
+        int64_t ordinal = 0;
+        Phase phase = Phase::kWaiting;
+        bool leased = false;
+    };
+    /// Locks every unfinished row of a message: no worker claims one before the transaction ends.
+    static std::vector<Pending> LockAll(
+        db::Session& tx, const model::TenantId& tenant, const model::EmailId& email
+    );
+    /// Takes rows of a message out of the queue that no worker holds.
+    static void Withdraw(
+        db::Session& tx,
+        const model::TenantId& tenant,
+        const model::EmailId& email,
+        const std::vector<int64_t>& ordinals
+    );
+    /// Another due time for all rows of a message that no worker holds.
+    static void Postpone(
+        db::Session& tx, const model::TenantId& tenant, const model::EmailId& email, base::Time due
+    );
     /// Waiting rows due before `now`, for metrics and tests.
     static int64_t CountAll(db::Session& session);
 };

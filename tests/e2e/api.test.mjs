@@ -92,7 +92,7 @@ for (const database of ['sqlite', 'postgres']) {
         await fails(send({ ...good, attachments: [{ filename: 'a.txt', content: '!!' }] }), 422, 'invalid_attachment');
         await fails(send({ ...good, scheduled_at: 'soon' }), 422, 'validation_error');
         await fails(send({ ...good, scheduled_at: 'in 31 days' }), 422, 'validation_error', 'out_of_range');
-        await fails(send({ ...good, template: { id: 'x' } }), 404, 'not_found', 'template_not_found');
+        await fails(send({ ...good, text: undefined, html: undefined, template: { id: 'x' } }), 404, 'not_found', 'template_not_found');
         await fails(send({ ...good, unknown: 1 }, { headers: { 'X-OpenSend-Strict': 'true' } }), 422, 'validation_error', 'unknown_field');
         await fails(send({ ...good, from: 'a@nowhere.dev' }), 403, 'validation_error', 'domain_not_found');
         await fails(send({ ...good, from: 'a@sub.example.dev' }), 403, 'validation_error', 'domain_not_found');

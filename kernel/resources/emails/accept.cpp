@@ -100,12 +100,24 @@ std::string HeadersJson(const SendRequest& request) {
     return out.Take();
 }
 
-/// Upper bound of the encoded message without building it: base64 of everything and the headers.
-size_t SizeBound(const SendRequest& request) {
-    size_t bytes = 64 * 1024;
-    bytes += request.html.value_or("").size() * 3 + request.text.value_or("").size() * 3;
+/// Octets in base64 with a line end after each 76.
+size_t Base64Lines(size_t bytes) { return (bytes + 56) / 57 * 2 + (bytes + 2) / 3 * 4; }
+
+/// What a body takes at least: as it is, quoted or in base64.
+size_t EncodedBody(const std::optional<std::string>& body) {
+    if (!body) return 0;
+    const auto escaped = static_cast<size_t>(std::count_if(body->begin(), body->end(), [](char c) {
+        return static_cast<unsigned char>(c) >= 0x80;
+    }));
+    return std::min(body->size() + 2 * escaped, Base64Lines(body->size()));
+}
+
+/// The encoded message without building it; a few headers less than the truth, which the worker
+/// measures.
+size_t EncodedSize(const SendRequest& request) {
+    size_t bytes = EncodedBody(request.html) + EncodedBody(request.text);
     for (const auto& attachment : request.attachments) {
-        bytes += attachment.content.size() / 57 * 78 + 1024;
+        bytes += Base64Lines(attachment.content.size());
     }
     return bytes;
 }
@@ -144,6 +156,28 @@ Acceptor::Acceptor(
       ) {}
 
 void Acceptor::Check(const model::Principal& principal, const SendRequest& request) {
+    // Neither templates nor topics exist yet, so none is found.
+    if (request.template_ref) throw base::NotFound("Template");
+    CheckSender(principal, request);
+    if (request.topic) {
+        json::Problems problems;
+        problems.Add(
+            request.path.empty() ? "topic_id" : base::Cat(request.path, ".topic_id"),
+            "no such topic.", "unknown_id"
+        );
+        problems.ThrowIfAny();
+    }
+    request.attachment_problems.ThrowIfAny();
+    if (EncodedSize(request) > kMaxEncodedBytes) {
+        throw Error(
+            ErrorCode::kPayloadTooLarge,
+            base::Cat("The message exceeds ", kMaxEncodedBytes, " bytes.")
+        )
+            .WithReason("message_too_large");
+    }
+}
+
+void Acceptor::CheckSender(const model::Principal& principal, const SendRequest& request) {
     const std::string& domain = request.from.domain;
     if (IsSimulatorDomain(domain)) {
         for (const auto& [mailbox, kind] : AllRecipients(request)) {
@@ -176,13 +210,6 @@ void Acceptor::Check(const model::Principal& principal, const SendRequest& reque
                 domain, "the key is restricted to another domain", "api_key_domain_restricted"
             );
         }
-    }
-    if (SizeBound(request) > 2 * kMaxEncodedBytes) {
-        throw Error(
-            ErrorCode::kPayloadTooLarge,
-            base::Cat("The message exceeds ", kMaxEncodedBytes, " bytes.")
-        )
-            .WithReason("message_too_large");
     }
 }
 
@@ -246,6 +273,7 @@ AcceptedEmail Acceptor::Prepare(
         out.queue.push_back(row);
     }
     if (request.scheduled_at) {
+        out.scheduled_event = model::EventId(ids_.Next());
         out.scheduled_event_data =
             events::ScheduledData(FactsOf(email), *request.scheduled_at, email.recipient_count);
     }
@@ -290,7 +318,7 @@ void Acceptor::Apply(db::Transaction& tx, std::span<Item* const> items) {
     for (const AcceptedEmail* item : accepted) {
         if (!item->scheduled_event_data) continue;
         events::Append(
-            tx, {model::EventId(ids_.Next()), item->email.tenant, model::EventType::kEmailScheduled,
+            tx, {*item->scheduled_event, item->email.tenant, model::EventType::kEmailScheduled,
                  item->email.created_at, item->email.id.ToString(), *item->scheduled_event_data,
                  base::Cat("email.scheduled:", item->email.id.ToString(), ":0")}
         );

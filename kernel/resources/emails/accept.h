@@ -35,7 +35,8 @@ public:
         Options options
     );
 
-    /// Checks 5–9 of REST 2.1.2: sender rule, key's domain, encoded size. Throws.
+    /// Checks 1–9 of REST 2.1.2 in their order: template, sender rule, key's domain, topic,
+    /// attachments, encoded size. Throws.
     void Check(const model::Principal& principal, const SendRequest& request);
 
     /// One accepted message from a checked request; large parts are in the blob store on return.
@@ -58,6 +59,7 @@ public:
     void Commit(std::shared_ptr<Item> item, std::function<void(std::exception_ptr)> done);
 
 private:
+    void CheckSender(const model::Principal& principal, const SendRequest& request);
     void Apply(db::Transaction& tx, std::span<Item* const> items);
 
     domains::SenderRule& senders_;

@@ -9,14 +9,23 @@ namespace opensend::emails {
 namespace {
 
 constexpr size_t kMaxAttachments = 100;
+constexpr size_t kMaxUrl = 2048;
 
+void AddAttachmentProblem(
+    json::Problems& problems,
+    const std::string& path,
+    std::string_view message,
+    std::string_view reason = {}
+) {
+    problems.Add(base::ErrorCode::kInvalidAttachment, path, message, reason);
+}
 void AddAttachmentProblem(
     json::ObjectReader& in,
     const std::string& path,
     std::string_view message,
     std::string_view reason = {}
 ) {
-    in.problems().Add(base::ErrorCode::kInvalidAttachment, path, message, reason);
+    AddAttachmentProblem(in.problems(), path, message, reason);
 }
 
 std::optional<std::string> BytesFromArray(json::Value array) {
@@ -79,17 +88,22 @@ void ReadSource(
     size_t& encoded
 ) {
     const json::Value content = entry.Take("content");
-    const auto url = entry.OptionalText("path", {.max = 2048, .single_line = true, .trim = true});
-    if (content.IsAbsent() == !url.has_value()) {
+    const json::Value url = entry.Take("path");
+    if (content.IsAbsent() == url.IsAbsent()) {
         return AddAttachmentProblem(entry, path, "needs exactly one of content and path.");
     }
-    if (url) {
-        const bool https = base::StartsWithIgnoreCase(*url, "https://");
-        const bool http = base::StartsWithIgnoreCase(*url, "http://");
-        if (!https && (context.https_only || !http)) {
+    if (!url.IsAbsent()) {
+        const std::string_view text = url.IsString() ? base::Trim(url.AsString()) : "";
+        const bool https = base::StartsWithIgnoreCase(text, "https://");
+        const bool http = base::StartsWithIgnoreCase(text, "http://");
+        if (text.size() > kMaxUrl || base::HasControl(text) ||
+            (!https && (context.https_only || !http))) {
             return AddAttachmentProblem(entry, path, "path must be an https URL.");
         }
-        out.url = *url;
+        if (context.url_allowed && !context.url_allowed(text)) {
+            return AddAttachmentProblem(entry, path, "path is a URL that is not allowed.");
+        }
+        out.url = std::string(text);
         return;
     }
     auto bytes = ReadBytes(content, encoded);
@@ -132,6 +146,7 @@ RequestedAttachment ReadAttachment(
     const std::string& path,
     size_t index,
     const ReadContext& context,
+    bool strict,
     json::Problems& problems,
     size_t& encoded
 ) {
@@ -155,37 +170,41 @@ RequestedAttachment ReadAttachment(
         }
     }
     ReadName(entry, path, index, out);
+    entry.Finish(strict);
     return out;
 }
 
 }  // namespace
 
-void ReadAttachments(json::ObjectReader& in, const ReadContext& context, SendRequest& out) {
+void ReadAttachments(
+    json::ObjectReader& in, const ReadContext& context, bool strict, SendRequest& out
+) {
+    json::Problems& problems = out.attachment_problems;
     const json::Value value = in.Take("attachments");
     if (value.IsAbsent()) return;
     const std::string base_path = in.Path("attachments");
-    if (!value.IsArray()) return AddAttachmentProblem(in, base_path, "must be an array.");
+    if (!value.IsArray()) return AddAttachmentProblem(problems, base_path, "must be an array.");
     if (value.size() > kMaxAttachments) {
-        return AddAttachmentProblem(in, base_path, "at most 100 attachments.");
+        return AddAttachmentProblem(problems, base_path, "at most 100 attachments.");
     }
     size_t encoded = 0;
     for (size_t i = 0; i < value.size(); ++i) {
         const std::string path = base::Cat(base_path, '.', i);
         if (!value.At(i).IsObject()) {
-            AddAttachmentProblem(in, path, "must be an object.");
+            AddAttachmentProblem(problems, path, "must be an object.");
             continue;
         }
         RequestedAttachment made =
-            ReadAttachment(value.At(i), path, i, context, in.problems(), encoded);
+            ReadAttachment(value.At(i), path, i, context, strict, problems, encoded);
         for (const RequestedAttachment& other : out.attachments) {
             if (!made.content_id.empty() && other.content_id == made.content_id) {
-                AddAttachmentProblem(in, path, "repeats a content_id.");
+                AddAttachmentProblem(problems, path, "repeats a content_id.");
             }
         }
         out.attachments.push_back(std::move(made));
     }
     if (encoded > context.max_attachment_b64_bytes) {
-        AddAttachmentProblem(in, base_path, "at most 40 MiB of base64 together.");
+        AddAttachmentProblem(problems, base_path, "at most 40 MiB of base64 together.");
     }
 }
 

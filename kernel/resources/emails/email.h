@@ -61,7 +61,8 @@ struct AcceptedEmail {
     EmailContent content;
     std::vector<RecipientRow> recipients;
     std::vector<AttachmentRow> attachments;
-    std::vector<queue::QueueRow> queue;  // a scheduled message waits by its due_at
+    std::vector<queue::QueueRow> queue;             // a scheduled message waits by its due_at
+    std::optional<model::EventId> scheduled_event;  // set together with its data
     std::optional<std::string> scheduled_event_data;
 };
 

@@ -30,8 +30,9 @@ constexpr db::Query kInsertAttachment{"emails.insert_attachment", R"sql(
                                    content_id, size, status, url, blob_key)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11))sql"};
 constexpr db::Query kInsertHistory{"emails.insert_history", R"sql(
-    INSERT INTO email_history (id, org_id, email_id, created_at, from_status, to_status, actor, ignored)
-    VALUES ($1, $2, $3, $4, 'accepted', $5, $6, 0))sql"};
+    INSERT INTO email_history (id, org_id, email_id, created_at, from_status, to_status, actor,
+                               event_id, ignored)
+    VALUES ($1, $2, $3, $4, 'accepted', $5, $6, $7, 0))sql"};
 constexpr db::Query kFindEmail{
     "emails.find", "SELECT " OPENSEND_EMAIL_COLUMNS " WHERE e.org_id = $1 AND e.id = $2"};
 constexpr db::Query kFindContent{
@@ -48,6 +49,10 @@ constexpr db::Query kRecipients{"emails.recipients", R"sql(
 constexpr db::Query kAttachments{"emails.attachments", R"sql(
     SELECT id, position, filename, content_type, content_id, size, status, url, blob_key
       FROM email_attachments WHERE org_id = $1 AND email_id = $2 ORDER BY position)sql"};
+constexpr db::Query kFindAttachment{"emails.find_attachment", R"sql(
+    SELECT id, position, filename, content_type, content_id, size, status, url, blob_key
+      FROM email_attachments WHERE org_id = $1 AND id = $2)sql"};
+constexpr db::Query kTimeZone{"emails.time_zone", "SELECT timezone FROM orgs WHERE id = $1"};
 constexpr db::Query kSetAttachment{"emails.set_attachment", R"sql(
     UPDATE email_attachments SET status = $1, size = $2, blob_key = $3
      WHERE org_id = $4 AND id = $5)sql"};
@@ -102,6 +107,19 @@ Email ReadEmail(const db::Row& row) {
     return e;
 }
 
+AttachmentRow ReadAttachmentRow(const db::Row& row) {
+    return {
+        row.Id<model::AttachmentId>(0),
+        row.Int(1),
+        row.Text(2),
+        row.Text(3),
+        row.Text(4),
+        row.Int(5),
+        row.Text(6),
+        row.OptionalText(7),
+        row.OptionalText(8)};
+}
+
 db::Params EmailParams(const Email& e) {
     return {e.id,          e.tenant,      model::ToText(e.status),
             e.last_event,  e.message_id,  e.from_text,
@@ -138,7 +156,7 @@ void EmailStore::Insert(
         }
         history.push_back(
             {model::EventId(ids.Next()), e.tenant, e.id, e.created_at, model::ToText(e.status),
-             e.actor}
+             e.actor, item->scheduled_event}
         );
         queue.insert(queue.end(), item->queue.begin(), item->queue.end());
     }
@@ -185,12 +203,21 @@ std::vector<AttachmentRow> EmailStore::Attachments(
 ) {
     std::vector<AttachmentRow> out;
     for (const db::Row& row : session.Execute(kAttachments, {tenant, id})) {
-        out.push_back(
-            {row.Id<model::AttachmentId>(0), row.Int(1), row.Text(2), row.Text(3), row.Text(4),
-             row.Int(5), row.Text(6), row.OptionalText(7), row.OptionalText(8)}
-        );
+        out.push_back(ReadAttachmentRow(row));
     }
     return out;
+}
+
+std::optional<AttachmentRow> EmailStore::FindAttachment(
+    db::Session& session, const model::TenantId& tenant, const model::AttachmentId& id
+) {
+    const auto row = session.First(kFindAttachment, {tenant, id});
+    return row ? std::optional(ReadAttachmentRow(*row)) : std::nullopt;
+}
+
+std::string EmailStore::TimeZone(db::Session& session, const model::TenantId& tenant) {
+    const auto row = session.First(kTimeZone, {tenant});
+    return row ? row->Text(0) : "UTC";
 }
 
 db::Page<Email> EmailStore::List(

@@ -40,6 +40,11 @@ public:
     static std::vector<AttachmentRow> Attachments(
         db::Session& session, const model::TenantId& tenant, const model::EmailId& id
     );
+    static std::optional<AttachmentRow> FindAttachment(
+        db::Session& session, const model::TenantId& tenant, const model::AttachmentId& id
+    );
+    /// The tenant's zone, in which times without one are meant.
+    static std::string TimeZone(db::Session& session, const model::TenantId& tenant);
     static db::Page<Email> List(
         db::Session& session,
         const model::TenantId& tenant,

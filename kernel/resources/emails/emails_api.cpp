@@ -7,12 +7,12 @@
 #include "kernel/api/problem.h"
 #include "kernel/api/query.h"
 #include "kernel/base/text.h"
-#include "kernel/base/time.h"
 #include "kernel/db/transaction.h"
 #include "kernel/mime/address.h"
 #include "kernel/resources/domains/domain_store.h"
 #include "kernel/resources/emails/email_json.h"
 #include "kernel/resources/emails/email_store.h"
+#include "kernel/resources/emails/visible.h"
 #include "kernel/runtime/log.h"
 #include "kernel/runtime/metrics.h"
 
@@ -46,9 +46,6 @@ EmailFilter ReadFilter(const api::Call& call) {
     return filter;
 }
 
-/// A domain that no message has: a filter that names nothing finds nothing.
-constexpr std::string_view kNoDomain = "-";
-
 /// The domain that `domain_id` names. Ids of what cannot exist yet (broadcasts, templates, topics)
 /// find nothing either.
 std::optional<std::string> DomainFilter(const api::Call& call, db::Session& session) {
@@ -62,11 +59,8 @@ std::optional<std::string> DomainFilter(const api::Call& call, db::Session& sess
     return domain ? domain->name : std::string(kNoDomain);
 }
 
-/// A restricted key sees only mail of its domain; the name is looked up per request.
-std::optional<std::string> RestrictedDomain(db::Session& session, const model::Principal& caller) {
-    if (!caller.domain) return std::nullopt;
-    const auto domain = domains::DomainStore::Find(session, caller.tenant, *caller.domain);
-    return domain ? domain->name : std::string(kNoDomain);
+bool IsScheduled(const json::Value& body) {
+    return body.IsObject() && !body.Find("scheduled_at").IsAbsent();
 }
 
 /// Answers a send whose commit ended; runs on the committing thread.
@@ -108,63 +102,81 @@ void EmailsApi::Mount(api::Router& router) {
         .max_body = kMaxSendBody, .open_to_restricted = true};
     static constexpr api::RouteTraits kRestricted = {.open_to_restricted = true};
     static const api::Route<EmailsApi> kRoutes[] = {
-        {api::Method::POST, "/emails",     RouteClass::kSend, &EmailsApi::Send, kSend      },
-        {api::Method::GET,  "/emails",     RouteClass::kRead, &EmailsApi::List, kRestricted},
-        {api::Method::GET,  "/emails/:id", RouteClass::kRead, &EmailsApi::Get,  kRestricted},
+        {api::Method::POST, "/emails",       RouteClass::kSend, &EmailsApi::Send,  kSend      },
+        {api::Method::POST, "/emails/batch", RouteClass::kSend, &EmailsApi::Batch, kSend      },
+        {api::Method::GET,  "/emails",       RouteClass::kRead, &EmailsApi::List,  kRestricted},
+        {api::Method::GET,  "/emails/:id",   RouteClass::kRead, &EmailsApi::Get,   kRestricted},
     };
     router.Mount(kRoutes, *this);
 }
 
-api::Answer EmailsApi::Send(const std::shared_ptr<api::Call>& call) {
-    json::Problems problems;
+ReadContext EmailsApi::ContextOf(const api::Call& call, bool scheduled) {
     ReadContext context;
-    context.now = call->now;
+    context.now = call.now;
     context.https_only = options_.https_only;
     context.max_attachment_b64_bytes = options_.max_attachment_b64_bytes;
-    if (!call->body().IsObject()) {
-        throw base::Invalid("", "the body must be an object.", "invalid_type");
+    context.url_allowed = options_.url_allowed;
+    if (scheduled) {
+        db::Reader reader(pool_, db::Scope(call.principal.tenant), db::Plane::kAccept);
+        context.zone = EmailStore::TimeZone(reader, call.principal.tenant);
     }
-    SendRequest request = ReadSendRequest(
-        call->body(), "", context, call->strict_fields, problems, call->facts->ignored_fields
-    );
-    problems.ThrowIfAny();
-    const model::TenantId& tenant = call->principal.tenant;
-    auto item = std::make_shared<Acceptor::Item>();
-    item->now = call->now;
-    if (call->idempotency_key) {
-        item->use = access::IdempotencyUse{
-            tenant, "emails", *call->idempotency_key,
-            access::Fingerprint("emails", "", call->body())};
-        db::Reader reader(pool_, db::Scope(call->principal.tenant), db::Plane::kAccept);
-        if (const auto stored = idempotency_.Find(reader, *item->use, call->now)) {
-            return api::Replayed(*stored);
-        }
-    }
-    acceptor_.Check(call->principal, request);
-    const auto units = static_cast<uint32_t>(CountRecipients(request));
-    rates_.ChargeSend(tenant, units, call->facts->rates);
+    return context;
+}
 
-    item->emails.push_back(acceptor_.Prepare(call->principal, std::move(request), "api"));
-    json::Writer body;
-    body.BeginObject().Field("id", item->emails.front().email.id.ToString()).EndObject();
-    item->answer = {200, body.Take()};
-    const http::Reply reply = call->reply;
-    const std::string request_id = call->facts->request_id;
+std::optional<http::Response> EmailsApi::Replay(
+    const api::Call& call, std::string_view family, std::string_view mode, Acceptor::Item& item
+) {
+    item.now = call.now;
+    if (!call.idempotency_key) return std::nullopt;
+    item.use = access::IdempotencyUse{
+        call.principal.tenant, std::string(family), *call.idempotency_key,
+        access::Fingerprint(family, mode, call.body())};
+    db::Reader reader(pool_, db::Scope(call.principal.tenant), db::Plane::kAccept);
+    const auto stored = idempotency_.Find(reader, *item.use, call.now);
+    return stored ? std::optional(api::Replayed(*stored)) : std::nullopt;
+}
+
+api::Answer EmailsApi::Submit(
+    const std::shared_ptr<api::Call>& call, const std::shared_ptr<Acceptor::Item>& item, size_t cost
+) {
+    const model::TenantId tenant = call->principal.tenant;
+    const auto units = static_cast<uint32_t>(cost);
     acceptor_.Commit(
         item,
-        [this, item, reply, request_id, tenant, units,
+        [this, item, reply = call->reply, request_id = call->facts->request_id, tenant, units,
          facts = call->facts](std::exception_ptr failure) {
+            const bool accepted = !failure && !item->replayed && !item->refused;
             // Nothing was accepted for these units: give them back (RATE-12).
-            if (failure || item->replayed || item->refused) rates_.RefundSend(tenant, units);
-            if (!failure && !item->replayed && !item->refused) {
-                for (const auto& each : item->emails) {
-                    facts->email_ids.push_back(each.email.id.ToString());
-                }
+            if (!accepted && units > 0) rates_.RefundSend(tenant, units);
+            for (const auto& each : item->emails) {
+                if (accepted) facts->email_ids.push_back(each.email.id.ToString());
             }
             AnswerSend(reply, request_id, *item, failure);
         }
     );
     return std::nullopt;
+}
+
+api::Answer EmailsApi::Send(const std::shared_ptr<api::Call>& call) {
+    if (!call->body().IsObject()) {
+        throw base::Invalid("", "the body must be an object.", "invalid_type");
+    }
+    json::Problems problems;
+    SendRequest request = ReadSendRequest(
+        call->body(), "", ContextOf(*call, IsScheduled(call->body())), call->strict_fields,
+        problems, call->facts->ignored_fields
+    );
+    problems.ThrowIfAny();
+    auto item = std::make_shared<Acceptor::Item>();
+    if (auto replayed = Replay(*call, "emails", "", *item)) return replayed;
+    acceptor_.Check(call->principal, request);
+    const size_t cost = CountRecipients(request);
+    rates_.ChargeSend(call->principal.tenant, static_cast<uint32_t>(cost), call->facts->rates);
+    item->emails.push_back(acceptor_.Prepare(call->principal, std::move(request), "api"));
+    json::Writer body;
+    body.BeginObject().Field("id", item->emails.front().email.id.ToString()).EndObject();
+    item->answer = {200, body.Take()};
+    return Submit(call, item, cost);
 }
 
 api::Answer EmailsApi::List(const std::shared_ptr<api::Call>& call) {
@@ -181,16 +193,13 @@ api::Answer EmailsApi::List(const std::shared_ptr<api::Call>& call) {
 }
 
 api::Answer EmailsApi::Get(const std::shared_ptr<api::Call>& call) {
-    const auto id = call->Id<model::EmailId>();
     const model::TenantId& tenant = call->principal.tenant;
     db::Reader reader(pool_, db::Scope(call->principal.tenant));
-    const auto email = EmailStore::Find(reader, tenant, id);
-    const auto restricted = RestrictedDomain(reader, call->principal);
-    if (!email || (restricted && email->from_domain != *restricted)) throw base::NotFound("Email");
-    auto content = EmailStore::FindContent(reader, tenant, id).value_or(EmailContent{});
+    const Email email = VisibleEmail(reader, *call);
+    auto content = EmailStore::FindContent(reader, tenant, email.id).value_or(EmailContent{});
     if (content.blob_key) content = UnpackContent(blobs_.Get(*content.blob_key));
-    const auto recipients = EmailStore::Recipients(reader, tenant, id);
-    return api::Json(200, DetailJson(*email, content, recipients));
+    const auto recipients = EmailStore::Recipients(reader, tenant, email.id);
+    return api::Json(200, DetailJson(email, content, recipients));
 }
 
 }  // namespace opensend::emails

@@ -15,9 +15,13 @@ constexpr size_t kMaxTags = 75;
 constexpr size_t kMaxBodyBytes = 5 * 1024 * 1024;
 constexpr std::chrono::hours kMaxSchedule{24 * 30};
 
-void ReadFrom(json::ObjectReader& in, SendRequest& out) {
+/// A template may supply what is absent.
+void ReadFrom(json::ObjectReader& in, bool required, SendRequest& out) {
     const json::Value value = in.Take("from");
-    if (value.IsAbsent()) return in.problems().AddMissing(in.Path("from"));
+    if (value.IsAbsent()) {
+        if (required) in.problems().AddMissing(in.Path("from"));
+        return;
+    }
     if (!value.IsString()) {
         return in.problems().Add(in.Path("from"), "must be a string.", "invalid_type");
     }
@@ -91,15 +95,31 @@ std::optional<std::string> ReadBody(json::ObjectReader& in, std::string_view nam
     return text;
 }
 
+void ReadTemplate(json::ObjectReader& in, bool strict, SendRequest& out) {
+    const json::Value used = in.Take("template");
+    if (used.IsAbsent()) return;
+    json::ObjectReader entry(used, in.Path("template"), in.problems());
+    out.template_ref =
+        entry.RequireText("id", {.min = 1, .max = 255, .single_line = true, .trim = true})
+            .value_or("");
+    const json::Value variables = entry.Take("variables");
+    if (!variables.IsAbsent() && !variables.IsObject()) {
+        in.problems().Add(entry.Path("variables"), "must be an object.", "invalid_type");
+    }
+    entry.Finish(strict);
+}
+
 void ReadContent(json::ObjectReader& in, SendRequest& out) {
     out.html = ReadBody(in, "html");
     out.text = ReadBody(in, "text");
-    if (const json::Value used = in.Take("template"); !used.IsAbsent()) {
-        // No template can exist yet, so none is found.
-        throw base::NotFound("Template");
-    }
     const bool has_html = out.html && !out.html->empty();
     const bool has_text = out.text && !out.text->empty();
+    if (out.template_ref) {
+        if (!has_html && !has_text) return;
+        in.problems().Add(
+            in.Path("template"), "cannot be combined with html or text.", "invalid_value"
+        );
+    }
     if (!has_html && !has_text && in.problems().empty()) {
         in.problems().AddMissing(in.Path("html"));
     }
@@ -146,31 +166,32 @@ void ReadTags(json::ObjectReader& in, SendRequest& out) {
     }
 }
 
-void ReadSchedule(json::ObjectReader& in, const ReadContext& context, SendRequest& out) {
-    const auto text = in.OptionalText("scheduled_at", {.max = 100, .single_line = true});
-    if (!text) return;
-    const auto time = base::ParseSchedule(*text, context.now, context.zone);
-    const std::string path = in.Path("scheduled_at");
-    if (!time) {
-        in.problems().Add(path, "is not a time that can be read.", "invalid_format");
-    } else if (*time <= context.now || *time > context.now + kMaxSchedule) {
-        in.problems().Add(path, "must be in the future, at most 30 days ahead.", "out_of_range");
-    } else {
-        out.scheduled_at = time;
-    }
-}
-
-void ReadTopic(json::ObjectReader& in) {
+void ReadTopic(json::ObjectReader& in, SendRequest& out) {
     const json::Value topic = in.Take("topic_id");
     if (topic.IsAbsent()) return;
-    const bool is_id = topic.IsString() && base::ParseUuid(topic.AsString()).has_value();
-    in.problems().Add(
-        in.Path("topic_id"), is_id ? "no such topic." : "must be a UUID.",
-        is_id ? "unknown_id" : "invalid_format"
-    );
+    const auto id = topic.IsString() ? base::ParseUuid(topic.AsString()) : std::nullopt;
+    if (!id) return in.problems().Add(in.Path("topic_id"), "must be a UUID.", "invalid_format");
+    out.topic = id->ToString();
 }
 
 }  // namespace
+
+std::optional<base::Time> ReadScheduledAt(
+    json::Value value, const std::string& path, const ReadContext& context, json::Problems& problems
+) {
+    if (value.IsAbsent()) return std::nullopt;
+    const auto text = json::CheckText(value, path, {.max = 100, .single_line = true}, problems);
+    if (!text) return std::nullopt;
+    const auto time = base::ParseSchedule(*text, context.now, context.zone);
+    if (!time) {
+        problems.Add(path, "is not a time that can be read.", "invalid_format");
+    } else if (*time <= context.now || *time > context.now + kMaxSchedule) {
+        problems.Add(path, "must be in the future, at most 30 days ahead.", "out_of_range");
+    } else {
+        return time;
+    }
+    return std::nullopt;
+}
 
 SendRequest ReadSendRequest(
     json::Value body,
@@ -181,8 +202,10 @@ SendRequest ReadSendRequest(
     std::vector<std::string>& ignored
 ) {
     SendRequest out;
+    out.path = prefix;
     json::ObjectReader in(body, prefix, problems);
-    ReadFrom(in, out);
+    const bool templated = body.IsObject() && !body.Find("template").IsAbsent();
+    ReadFrom(in, !templated, out);
     out.to = ReadMailboxes(in, "to", true, kMaxRecipients);
     out.cc = ReadMailboxes(in, "cc", false, kMaxRecipients);
     out.bcc = ReadMailboxes(in, "bcc", false, kMaxRecipients);
@@ -191,13 +214,17 @@ SendRequest ReadSendRequest(
     }
     out.reply_to = ReadMailboxes(in, "reply_to", false, kMaxReplyTo);
     const json::TextRule subject_rule{.min = 1, .max = 1024, .single_line = true};
-    out.subject = in.RequireText("subject", subject_rule).value_or("");
+    out.subject = (templated ? in.OptionalText("subject", subject_rule)
+                             : in.RequireText("subject", subject_rule))
+                      .value_or("");
+    ReadTemplate(in, strict, out);
     ReadContent(in, out);
     ReadHeaders(in, out);
-    ReadAttachments(in, context, out);
+    ReadAttachments(in, context, strict, out);
     ReadTags(in, out);
-    ReadSchedule(in, context, out);
-    ReadTopic(in);
+    out.scheduled_at =
+        ReadScheduledAt(in.Take("scheduled_at"), in.Path("scheduled_at"), context, problems);
+    ReadTopic(in, out);
     if (const auto stream = in.OptionalText("stream")) {
         if (*stream != "transactional" && *stream != "bulk") {
             problems.Add(in.Path("stream"), "must be transactional or bulk.", "invalid_value");

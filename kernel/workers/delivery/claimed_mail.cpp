@@ -17,7 +17,8 @@ constexpr db::Query kLoadClaimed{"delivery.load_claimed", R"sql(
            (SELECT COUNT(*) FROM email_attachments a
              WHERE a.email_id = q.email_id AND a.org_id = q.org_id), o.state,
            d.id, d.sending_verified, d.sending, d.selector, d.dkim_private_rsa,
-           d.dkim_private_ed25519, d.ed25519_verified, d.return_path_verified, d.return_path, d.tls
+           d.dkim_private_ed25519, d.ed25519_verified, d.return_path_verified, d.return_path, d.tls,
+           d.receiving_verified, d.receiving, d.reply_tracking, e.status
       FROM queue q
       JOIN recipients r ON r.email_id = q.email_id AND r.ordinal = q.ordinal AND r.org_id = q.org_id
       JOIN emails e ON e.id = q.email_id AND e.org_id = q.org_id
@@ -26,6 +27,32 @@ constexpr db::Query kLoadClaimed{"delivery.load_claimed", R"sql(
       LEFT JOIN suppressions s ON s.org_id = q.org_id AND s.match_key = r.match_key
       LEFT JOIN domains d ON d.org_id = q.org_id AND d.name = e.from_domain
      WHERE q.lease_owner = $1 AND q.lease_fence = $2 AND q.lease_until > 0)sql"};
+
+constexpr db::Query kPromote{"delivery.promote", R"sql(
+    UPDATE emails SET status = 'queued', last_event = 'queued'
+     WHERE org_id = $1 AND id = $2 AND status = 'scheduled')sql"};
+constexpr db::Query kPromoted{"delivery.promoted", R"sql(
+    INSERT INTO email_history (id, org_id, email_id, created_at, from_status, to_status, actor, ignored)
+    VALUES ($1, $2, $3, $4, 'scheduled', 'queued', 'worker', 0))sql"};
+
+/// Scheduled messages whose time has come, once each.
+void Promote(
+    db::Session& tx,
+    const std::vector<std::shared_ptr<ClaimedRecipient>>& claimed,
+    base::Time now,
+    base::UuidSource& ids
+) {
+    std::map<model::EmailId, model::TenantId> due;
+    for (const auto& work : claimed) {
+        if (work->mail->email.status == model::EmailStatus::kScheduled) {
+            due.emplace(work->row.email, work->row.tenant);
+        }
+    }
+    for (const auto& [email, tenant] : due) {
+        if (tx.Change(kPromote, {tenant, email}) == 0) continue;
+        tx.Change(kPromoted, {model::EventId(ids.Next()), tenant, email, now});
+    }
+}
 
 std::shared_ptr<const LoadedMail> ReadMail(const db::Row& row) {
     auto mail = std::make_shared<LoadedMail>();
@@ -56,7 +83,9 @@ std::shared_ptr<const LoadedMail> ReadMail(const db::Row& row) {
         mail->sender.return_path_verified = row.Bool(31);
         mail->sender.return_path = row.Text(32);
         mail->sender.tls_enforced = row.Text(33) == "enforced";
+        mail->sender.takes_replies = row.Bool(34) && row.Text(35) == "enabled" && row.Bool(36);
     }
+    if (row.Text(37) == "scheduled") e.status = model::EmailStatus::kScheduled;
     mail->facts = emails::FactsOf(e);
     return mail;
 }
@@ -110,11 +139,14 @@ std::vector<std::shared_ptr<ClaimedRecipient>> ClaimMail(
     base::Time now,
     base::Time until,
     int limit,
-    std::string& turn
+    std::string& turn,
+    base::UuidSource& ids
 ) {
     const auto rows = queue::QueueStore::Claim(tx, lane, owner, now, until, limit, turn);
     if (rows.empty()) return {};
-    return LoadRows(tx, {owner, rows.front().fence}, rows);
+    auto claimed = LoadRows(tx, {owner, rows.front().fence}, rows);
+    Promote(tx, claimed, now, ids);
+    return claimed;
 }
 
 std::vector<std::shared_ptr<ClaimedRecipient>> LoadLeased(

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "kernel/base/uuid.h"
 #include "kernel/blob/blob_store.h"
 #include "kernel/db/session.h"
 #include "kernel/events/payload.h"
@@ -24,6 +25,7 @@ struct SenderFacts {
     bool return_path_verified = false;  // bounce notices to return_path.<domain> arrive
     std::string return_path;
     bool tls_enforced = false;
+    bool takes_replies = false;  // receives mail and wants replies matched
 };
 
 /// A message as the worker holds it: shared by its recipients of one claim.
@@ -52,6 +54,7 @@ struct ClaimedRecipient {
 };
 
 /// Claims due recipients of a lane and reads what dispatch needs, in the caller's transaction.
+/// A message that was scheduled is queued from now on (T03).
 /// `turn` as in QueueStore::Claim.
 std::vector<std::shared_ptr<ClaimedRecipient>> ClaimMail(
     db::Session& tx,
@@ -60,7 +63,8 @@ std::vector<std::shared_ptr<ClaimedRecipient>> ClaimMail(
     base::Time now,
     base::Time until,
     int limit,
-    std::string& turn
+    std::string& turn,
+    base::UuidSource& ids
 );
 
 /// The recipients of a lease that are still its own, as ClaimMail gave them.

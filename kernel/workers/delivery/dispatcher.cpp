@@ -145,7 +145,8 @@ bool Dispatcher::ClaimOnce() {
         for (const auto& [lane, weight] : kLanes) {
             const int limit = std::max(1, options_.claim_batch * weight / 4);
             std::string turn = turns_.With([lane = lane](auto& turns) { return turns[lane]; });
-            auto some = ClaimMail(tx, lane, owner_, now, now + options_.lease, limit, turn);
+            auto some =
+                ClaimMail(tx, lane, owner_, now, now + options_.lease, limit, turn, deps_.ids);
             turns_.With([&, lane = lane](auto& turns) { turns[lane] = turn; });
             claimed.insert(claimed.end(), some.begin(), some.end());
         }
@@ -243,11 +244,14 @@ void Dispatcher::Decide(const std::shared_ptr<ClaimedRecipient>& work, Batch& ba
         switch (failure->kind) {
             case BuildFailure::Kind::kFailed:
                 return batch.done.push_back(Failed(work, failure->reason, failure->message));
-            case BuildFailure::Kind::kLater:
+            case BuildFailure::Kind::kLater: {
                 ++work->row.tries;
-                return batch.done.push_back(NotNow(
+                Outcome later = NotNow(
                     work, failure->reason, now, queue::RetryDelay(work->row.tries, Random01())
-                ));
+                );
+                later.steps.push_back({model::EmailStatus::kDeferred, failure->reason, {}, {}, {}});
+                return batch.done.push_back(std::move(later));
+            }
             case BuildFailure::Kind::kSigningKey:
                 return batch.done.push_back(
                     NotNow(work, failure->reason, now, std::chrono::minutes(5))
@@ -264,7 +268,7 @@ void Dispatcher::SendBatch(Batch& batch) {
     if (batch.wire.empty()) return;
     try {
         db::Transaction tx(deps_.pool, db::Plane::kDeliver, db::Scope::AllTenants());
-        BeginAttempts(tx, batch.wire, deps_.clock.Now());
+        BeginAttempts(tx, batch.wire, deps_.clock.Now(), deps_.ids);
         tx.Commit();
     } catch (const base::Error&) {
         // Nothing left the building; the leases expire in phase claimed and the rows come back.

@@ -4,6 +4,7 @@
 #include "kernel/base/error.h"
 #include "kernel/base/text.h"
 #include "kernel/base/utf8.h"
+#include "kernel/crypto/token.h"
 #include "kernel/db/transaction.h"
 #include "kernel/mime/dkim.h"
 #include "kernel/resources/emails/email_store.h"
@@ -22,6 +23,28 @@ BuildFailure FetchFailed(std::string_view why) {
     return {
         BuildFailure::Kind::kFailed, "attachment_fetch_failed",
         base::Cat("An attachment could not be fetched: ", why, '.')};
+}
+
+crypto::TokenKey KeyFor(const access::InstanceKeys& keys, std::string_view purpose) {
+    const access::InstanceKeys::Key& key = keys.Active(purpose);
+    return {key.kid, key.bytes};
+}
+
+crypto::RecipientRef RefOf(const ClaimedRecipient& work) {
+    return {work.row.email.uuid(), static_cast<uint16_t>(work.row.ordinal)};
+}
+
+/// The address that brings a reply back to its message (INB-41); nullopt: none is wanted.
+std::optional<mime::Mailbox> ReplyAddress(
+    const ClaimedRecipient& work, const mime::Message& message, const access::InstanceKeys& keys
+) {
+    if (!work.mail->sender.takes_replies || !message.reply_to.empty()) return std::nullopt;
+    auto mailbox = mime::ParseMailbox(crypto::MakeTokenAddress(
+        crypto::AddressPurpose::kReply, KeyFor(keys, "reply"), RefOf(work),
+        work.mail->email.from_domain
+    ));
+    if (!mailbox.ok()) return std::nullopt;
+    return std::move(*mailbox);
 }
 
 /// 408, 429 and 5xx are worth another try; so is a silent peer.
@@ -131,6 +154,19 @@ bool MailBuilder::Sign(const LoadedMail& mail, std::string& bytes) {
     return true;
 }
 
+std::string MailBuilder::EnvelopeFrom(const ClaimedRecipient& work, const mime::Message& message)
+    const {
+    const SenderFacts& sender = work.mail->sender;
+    if (!deps_.bounces_arrive || deps_.header_from.contains(work.transport) ||
+        !sender.return_path_verified || sender.return_path.empty()) {
+        return message.from.Address();
+    }
+    return crypto::MakeTokenAddress(
+        crypto::AddressPurpose::kReturnPath, KeyFor(deps_.instance_keys, "verp"), RefOf(work),
+        base::Cat(sender.return_path, '.', work.mail->email.from_domain)
+    );
+}
+
 MailBuilder::Built MailBuilder::Build(const ClaimedRecipient& work, base::MonoTime deadline) {
     const LoadedMail& mail = *work.mail;
     std::vector<emails::AttachmentRow> attachments;
@@ -139,8 +175,15 @@ MailBuilder::Built MailBuilder::Build(const ClaimedRecipient& work, base::MonoTi
         attachments = emails::EmailStore::Attachments(reader, mail.email.tenant, mail.email.id);
     }
     if (auto failure = FetchAttachments(mail, attachments)) return *failure;
-    const mime::Message message = ComposeMessage(mail, attachments, deps_.blobs);
+    mime::Message message = ComposeMessage(mail, attachments, deps_.blobs);
+    if (auto reply = ReplyAddress(work, message, deps_.instance_keys)) {
+        message.reply_to.push_back(std::move(*reply));
+    }
     mime::Copy copy;
+    copy.opensend_id = crypto::MakeAddressToken(
+        crypto::AddressPurpose::kReturnPath, KeyFor(deps_.instance_keys, "verp"), RefOf(work),
+        mail.email.from_domain
+    );
     const std::string org = mail.email.tenant.ToString();
     copy.feedback_id = base::Cat(mail.email.stream, ':', org.substr(24), ":-:", work.transport);
     copy.boundary_seed = base::Cat(mail.email.message_id, ':', work.row.ordinal);
@@ -160,7 +203,7 @@ MailBuilder::Built MailBuilder::Build(const ClaimedRecipient& work, base::MonoTi
     // Equal while an earlier try may have been taken: an unknown outcome leaves `tries` as it is.
     out->id = base::Cat(mail.email.id.ToString(), '_', work.row.ordinal, '_', work.row.tries);
     out->tenant = org;
-    out->mail_from = message.from.Address();
+    out->mail_from = EnvelopeFrom(work, message);
     out->recipients = {work.address};
     out->data = std::move(bytes);
     if (mail.sender.tls_enforced) out->meta.emplace_back("tls", "required");

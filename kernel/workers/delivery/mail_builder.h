@@ -3,10 +3,12 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
 
+#include "kernel/access/instance_keys.h"
 #include "kernel/base/guarded.h"
 #include "kernel/blob/blob_store.h"
 #include "kernel/crypto/keyring.h"
@@ -37,8 +39,11 @@ public:
         const egress::Guard& guard;
         egress::Client& http;
         const base::Clock& clock;
+        const access::InstanceKeys& instance_keys;
+        bool bounces_arrive = false;  // notices to return-path addresses reach this installation
+        std::set<std::string> header_from;  // transports that always show the From address
     };
-    explicit MailBuilder(Deps deps) : deps_(deps) {}
+    explicit MailBuilder(Deps deps) : deps_(std::move(deps)) {}
 
     using Built = std::variant<std::shared_ptr<const model::OutgoingMessage>, BuildFailure>;
     Built Build(const ClaimedRecipient& work, base::MonoTime deadline);
@@ -53,6 +58,9 @@ private:
     /// Puts the signatures in front of the bytes, Ed25519 on top of RSA (DKIM-02). False: a key is
     /// missing, and nothing may leave unsigned.
     bool Sign(const LoadedMail& mail, std::string& bytes);
+
+    /// The envelope sender of MIME-20.
+    std::string EnvelopeFrom(const ClaimedRecipient& work, const mime::Message& message) const;
 
     Deps deps_;
     base::Guarded<std::map<std::string, Key>> keys_;  // by selector and column

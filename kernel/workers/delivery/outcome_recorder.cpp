@@ -7,6 +7,7 @@
 #include "kernel/base/check.h"
 #include "kernel/base/text.h"
 #include "kernel/events/event_log.h"
+#include "kernel/json/writer.h"
 #include "kernel/resources/emails/simulator.h"
 #include "kernel/resources/suppressions/suppression_store.h"
 #include "kernel/runtime/crash_point.h"
@@ -41,8 +42,8 @@ constexpr db::Query kMoveEmail{"delivery.move_email", R"sql(
      WHERE org_id = $9 AND id = $10)sql"};
 constexpr db::Query kAppendHistory{"delivery.append_history", R"sql(
     INSERT INTO email_history (id, org_id, email_id, ordinal, created_at, from_status, to_status,
-                               actor, reason, event_id, ignored)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, 'worker', $8, $9, $10))sql"};
+                               actor, reason, event_id, ignored, details)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, 'worker', $8, $9, $10, $11))sql"};
 
 constexpr db::Query kRecipientUnknown{"delivery.recipient_unknown", R"sql(
     UPDATE recipients SET status = $1, version = version + 1, updated_at = $2
@@ -105,6 +106,25 @@ EmailStatus StartOf(const Outcome& outcome) {
     return expires || stored == EmailStatus::kSent ? stored : EmailStatus::kSending;
 }
 
+/// What the history tells about a move beyond its states: a flat JSON object.
+std::string DetailsOf(const Outcome& outcome) {
+    const ClaimedRecipient& work = *outcome.work;
+    json::Writer out;
+    out.BeginObject();
+    if (work.transport == "simulator") {
+        out.Field("simulated", "true");
+    } else if (outcome.attempt) {
+        const model::DeliveryOutcome& attempt = *outcome.attempt;
+        out.Field("transport", work.transport).Field("class", model::ToText(attempt.result));
+        if (attempt.smtp_code != 0) out.Field("smtp_code", attempt.smtp_code);
+        if (!attempt.enhanced_code.empty()) out.Field("enhanced_code", attempt.enhanced_code);
+        if (!attempt.remote_id.empty()) out.Field("provider_message_id", attempt.remote_id);
+        if (!attempt.remote_host.empty()) out.Field("remote_host", attempt.remote_host);
+    }
+    out.EndObject();
+    return out.Take();
+}
+
 StatusMap LoadStatuses(db::Session& tx, const ClaimedRecipient& work) {
     StatusMap map;
     if (work.mail->email.recipient_count == 1) {
@@ -122,16 +142,27 @@ StatusMap LoadStatuses(db::Session& tx, const ClaimedRecipient& work) {
 }  // namespace
 
 void BeginAttempts(
-    db::Session& tx, const std::vector<std::shared_ptr<ClaimedRecipient>>& work, base::Time now
+    db::Session& tx,
+    const std::vector<std::shared_ptr<ClaimedRecipient>>& work,
+    base::Time now,
+    base::UuidSource& ids
 ) {
     if (work.empty()) return;
-    std::vector<db::Params> attempts;
+    std::vector<db::Params> attempts, history;
     std::map<std::pair<std::string, int64_t>, std::vector<queue::QueueRow>> by_lease;
     for (const auto& item : work) {
         item->started_at = now;
         attempts.push_back(
             {item->attempt, item->row.tenant, item->row.email, item->row.ordinal,
              item->row.tries + 1, item->transport, item->row.uncertain, now, item->route}
+        );
+        json::Writer details;
+        details.BeginObject().Field("transport", item->transport);
+        details.Field("attempt", item->row.tries + 1).EndObject();
+        history.push_back(
+            {model::EventId(ids.Next()), item->row.tenant, item->row.email, item->row.ordinal, now,
+             model::ToText(item->status), model::ToText(EmailStatus::kSending), std::nullopt,
+             std::nullopt, false, details.Take()}
         );
         by_lease[{item->lease.owner, item->lease.fence}].push_back(item->row);
     }
@@ -152,7 +183,8 @@ void MarkUnknown(
         );
         history.push_back(
             {model::EventId(ids.Next()), row.tenant, row.email, row.ordinal, now,
-             model::ToText(EmailStatus::kSending), unknown, "lease_expired", std::nullopt, false}
+             model::ToText(EmailStatus::kSending), unknown, "lease_expired", std::nullopt, false,
+             "{}"}
         );
     }
     if (rows.empty()) return;
@@ -178,6 +210,16 @@ void OutcomeRecorder::Apply(db::Transaction& tx, std::span<Outcome* const> outco
 
         EmailStatus from = StartOf(*outcome);
         std::optional<base::Time> sent_at;
+        const std::string details = DetailsOf(*outcome);
+        const bool taken = from == EmailStatus::kSending && !outcome->steps.empty();
+        // An attempt told of its begin itself.
+        if (taken && !outcome->attempt) {
+            writes.history.push_back(
+                {model::EventId(ids_.Next()), work.row.tenant, work.row.email, work.row.ordinal,
+                 now, model::ToText(work.status), model::ToText(from), std::nullopt, std::nullopt,
+                 false, "{}"}
+            );
+        }
         for (const Step& step : outcome->steps) {
             const bool legal = model::MayMove(from, step.to);
             std::optional<model::EventId> event_id;
@@ -201,7 +243,8 @@ void OutcomeRecorder::Apply(db::Transaction& tx, std::span<Outcome* const> outco
             }
             writes.history.push_back(
                 {model::EventId(ids_.Next()), work.row.tenant, work.row.email, work.row.ordinal,
-                 now, model::ToText(from), model::ToText(step.to), step.reason, event_id, !legal}
+                 now, model::ToText(from), model::ToText(step.to), step.reason, event_id, !legal,
+                 details}
             );
             if (legal) from = step.to;
         }

@@ -9,9 +9,12 @@
 namespace opensend::delivery {
 
 /// Attempts that are about to begin: rows with phase wire, committed before the first byte
-/// (SEND-52).
+/// (SEND-52), and the history's word of it.
 void BeginAttempts(
-    db::Session& tx, const std::vector<std::shared_ptr<ClaimedRecipient>>& work, base::Time now
+    db::Session& tx,
+    const std::vector<std::shared_ptr<ClaimedRecipient>>& work,
+    base::Time now,
+    base::UuidSource& ids
 );
 
 /// Recipients of rows whose lease ended on the wire: unknown, with their messages (T19).

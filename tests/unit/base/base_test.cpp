@@ -100,5 +100,27 @@ TEST(Text, ListsAndNumbers) {
     EXPECT_FALSE(ParseInt(""));
 }
 
+TEST(UuidSource, ValuesOfOneMillisecondAreInTheOrderOfTheirMaking) {
+    struct : Clock {
+        Time Now() const override { return Time{1'772'442'930'000'000}; }
+        MonoTime Mono() const override { return {}; }
+    } clock;
+    struct : Random {
+        void Fill(std::span<uint8_t> out) override {
+            for (uint8_t& byte : out) byte = 0xff;
+        }
+    } random;
+    UuidSource source(clock, random);
+    Uuid last = source.Next();
+    for (int i = 0; i < 10'000; ++i) {
+        const Uuid next = source.Next();
+        ASSERT_LT(last, next);
+        ASSERT_EQ(next.bytes[6] >> 4, 7);
+        ASSERT_EQ(next.bytes[8] >> 6, 2);
+        ASSERT_EQ(next.Timestamp().us, 1'772'442'930'000'000);
+        last = next;
+    }
+}
+
 }  // namespace
 }  // namespace opensend::base

@@ -62,7 +62,8 @@ protected:
     std::shared_ptr<ClaimedRecipient> Claim(const std::string& owner = "worker") {
         db::Transaction tx(*pool_, db::Plane::kDeliver, db::Scope::AllTenants());
         const auto claimed = ClaimMail(
-            tx, queue::Lane::kTransactional, owner, clock_.now, clock_.now + minutes(2), 10, turn_
+            tx, queue::Lane::kTransactional, owner, clock_.now, clock_.now + minutes(2), 10, turn_,
+            ids_
         );
         tx.Commit();
         return claimed.size() == 1 ? claimed[0] : nullptr;

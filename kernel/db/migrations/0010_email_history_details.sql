@@ -1,0 +1,1 @@
+ALTER TABLE email_history ADD COLUMN details TEXT NOT NULL DEFAULT '{}';
