@@ -1,10 +1,11 @@
-// Whole-server figures: P1, P2, P5 and P10. Usage: contrib/ci/with-postgres --durable node benchmarks/load/run.mjs [seconds [P1 P2 P5]]
+// Whole-server figures: P1, P2, P5, P6 and P10. Usage: contrib/ci/with-postgres --durable node benchmarks/load/run.mjs [seconds [P1 P2 P5 P6]]
 // Every figure is with accepted mail on stable storage (SQLite FULL, PostgreSQL synchronous_commit=on),
 // the limiter on, and the count of messages reconciled end to end.
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import net from 'node:net';
 import { freePort, Instance, sleep, smtpSink, until } from '../../tests/e2e/support.mjs';
 
 const seconds = Number(process.argv[2] ?? 10);
@@ -140,9 +141,100 @@ async function postfix(total) {
   }
 }
 
+/** Answers 200 on kept connections and remembers when requests came; costs less than a web server. */
+async function counter() {
+  const state = { times: [] };
+  const answer = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
+  const server = net.createServer((socket) => {
+    let text = '';
+    socket.on('error', () => {});
+    socket.on('data', (chunk) => {
+      text += chunk.toString('latin1');
+      for (;;) {
+        const head = text.indexOf('\r\n\r\n');
+        const length = head < 0 ? null : /content-length: (\d+)/i.exec(text.slice(0, head));
+        if (!length || text.length < head + 4 + Number(length[1])) return;
+        text = text.slice(head + 4 + Number(length[1]));
+        state.times.push(Date.now());
+        socket.write(answer);
+      }
+    });
+  });
+  server.listen(0, '127.0.0.1');
+  await new Promise((done) => server.once('listening', done));
+  return { state, url: `http://127.0.0.1:${server.address().port}/`, stop: () => server.close() };
+}
+
+/** P6: a thousand endpoints of twenty organizations; all answer, then a hundred never do. */
+async function webhooks(database) {
+  const receiver = await counter();
+  const held = new Set();
+  const hole = net.createServer((socket) => { held.add(socket); socket.on('error', () => {}); }).listen(0, '127.0.0.1');
+  const endpoints = async (instance, keys, holes) => {
+    for (const key of keys) {
+      for (let i = 0; i < 50; i += 1) {
+        const endpoint = i < holes ? `http://127.0.0.1:${hole.address().port}/` : receiver.url;
+        const made = await instance.call('POST', '/webhooks', { key, body: { endpoint, events: ['suppression.added'] } });
+        if (made.status !== 201) throw new Error(made.text);
+      }
+    }
+  };
+  const suppress = async (instance, key, name, count) => {
+    const emails = Array.from({ length: count }, (_, i) => `${name}-${i}@bench.example`);
+    const made = await instance.call('POST', '/suppressions/batch/add', { key, body: { emails } });
+    if (made.status !== 201) throw new Error(made.text);
+  };
+  const start = async () => {
+    const instance = await prepared(database, { ALLOW_PRIVATE_WEBHOOK_URLS: 'true', OPENSEND_RATELIMIT__KEY__ADMIN__RATE: '1000000/s', OPENSEND_RATELIMIT__KEY__ADMIN__BURST: '1000000' });
+    const keys = Array.from({ length: 20 }, (_, i) => instance.key('--org', instance.run('orgs', 'create', '--name', `org${i}`).trim()));
+    return { instance, keys };
+  };
+
+  const { instance, keys } = await start();
+  await instance.start({}, ['--roles=api']);
+  await endpoints(instance, keys, 0);
+  for (let round = 0; round * 5 < seconds; round += 1) {
+    for (const key of keys) await suppress(instance, key, `t${round}`, 50);
+  }
+  const total = Math.ceil(seconds / 5) * 20 * 50 * 50;
+  await instance.stop();
+  receiver.state.times.length = 0;
+  await instance.start({}, ['--roles=all']);
+  const cpuBefore = cpu(instance.child.pid);
+  await until('all deliveries', () => receiver.state.times.length >= total, 600000);
+  const took = (receiver.state.times[total - 1] - receiver.state.times[0]) / 1000;
+  const used = cpu(instance.child.pid) - cpuBefore;
+  print('P6', { delivered: `${Math.round(total / took)}/s`, database, deliveries: total, endpoints: 1000, seconds: took.toFixed(1),
+    'cpu/delivery': `${Math.round((used / total) * 1e6)}us`, receiver: 'plain HTTP', rss: `${rss(instance.child.pid).toFixed(0)}MB` });
+  await instance.destroy();
+
+  const mixed = await start();
+  await mixed.instance.start({}, ['--roles=all']);
+  await endpoints(mixed.instance, mixed.keys, 5);
+  const delays = [];
+  for (let round = 0; round < Math.max(3, seconds / 2); round += 1) {
+    receiver.state.times.length = 0;
+    const began = Date.now();
+    await Promise.all(mixed.keys.map((key) => suppress(mixed.instance, key, `m${round}`, 1)));
+    await until('the others have it', () => receiver.state.times.length >= 900, 60000);
+    delays.push(...receiver.state.times.map((at) => at - began));
+  }
+  delays.sort((a, b) => a - b);
+  print('P6 isolation', { p50: `${delays[Math.floor(delays.length / 2)]}ms`, p99: `${delays[Math.floor(delays.length * 0.99)]}ms`, database,
+    'never answer': 100, others: 900, hanging: held.size });
+  for (const socket of held) socket.destroy();
+  await mixed.instance.destroy();
+  hole.close();
+  receiver.stop();
+}
+
 const wanted = (name) => only.length === 0 || only.includes(name);
 if (wanted('P1')) await accept('sqlite');
 if (wanted('P2')) await accept('postgres');
+if (wanted('P6')) {
+  await webhooks('sqlite');
+  await webhooks('postgres');
+}
 if (wanted('P5')) {
   const ours = await deliver('sqlite', 20000);
   await deliver('postgres', 20000);

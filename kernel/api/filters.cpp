@@ -9,6 +9,7 @@
 #include "kernel/base/utf8.h"
 #include "kernel/http/client_address.h"
 #include "kernel/http/uri.h"
+#include "kernel/json/writer.h"
 #include "kernel/runtime/log.h"
 #include "kernel/runtime/metrics.h"
 
@@ -47,6 +48,10 @@ bool IsJsonType(std::string_view header) {
         if (charset != "utf-8" && charset != "utf8") return false;
     }
     return true;
+}
+
+bool IsCsvType(std::string_view header) {
+    return base::EqualsIgnoreCase(base::Trim(base::Split(header, ';').front()), "text/csv");
 }
 
 bool TakesBody(Method method) { return method != Method::GET && method != Method::DELETE; }
@@ -314,10 +319,23 @@ void Filters::ReadBody(Call& call, const MountedRoute& route) const {
     const auto type = headers.Find("Content-Type");
     const bool bad_encoding =
         encoding && !base::EqualsIgnoreCase(base::Trim(*encoding), "identity");
-    if (!call.request.body.empty() && (bad_encoding || (type && !IsJsonType(*type)))) {
-        throw Error(ErrorCode::kUnsupportedMediaType, "Send the body as application/json.");
+    const bool csv = route.traits.takes_csv && type && IsCsvType(*type);
+    const bool bad_type = type && !csv && !IsJsonType(*type);
+    if (!call.request.body.empty() && (bad_encoding || bad_type)) {
+        throw Error(
+            ErrorCode::kUnsupportedMediaType,
+            base::Cat(
+                "Send the body as application/json", route.traits.takes_csv ? " or text/csv." : "."
+            )
+        );
     }
-    const std::string_view text = BodyText(call);
+    std::string wrapped;
+    std::string_view text = BodyText(call);
+    if (csv) {
+        if (!base::IsUtf8(text)) throw base::Invalid("csv", "must be UTF-8 text.", "invalid_value");
+        wrapped = base::Cat("{\"csv\":", json::Quote(call.request.body.empty() ? "" : text), '}');
+        text = wrapped;
+    }
     auto parsed = json::Document::Parse(text);
     if (!parsed.ok()) {
         throw Error(

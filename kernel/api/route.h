@@ -21,6 +21,7 @@ struct RouteTraits {
     bool open_to_restricted = false;  // domain-restricted keys may call it
     bool health = false;              // no limits, no log row
     bool unlogged = false;            // no log row
+    bool takes_csv = false;           // a body of text/csv reads like {"csv": its text}
 };
 
 /// One row of a resource's table; handlers are members of `Api`.

@@ -42,9 +42,14 @@ ApiPlane::ApiPlane(Shared& shared, health::HealthApi& health, Wakes wakes) {
         *shared.storage.pool, *shared.storage.instance_keys, shared.keys, shared.idempotency,
         shared.storage.ids, shared.storage.random
     );
-    webhooks_api_ = std::make_unique<webhooks::WebhooksApi>(
+    webhooks_api_ = std::make_unique<webhooks::WebhooksApi>(webhooks::WebhooksApi::Deps{
         *shared.storage.pool, shared.storage.keyring, *shared.guard, shared.idempotency,
-        shared.storage.ids, shared.storage.random
+        shared.storage.ids, shared.storage.random, wakes.events, wakes.webhooks});
+    suppressions_api_ =
+        std::make_unique<suppressions::SuppressionsApi>(suppressions::SuppressionsApi::Deps{
+            *shared.storage.pool, shared.idempotency, shared.storage.ids, wakes.events});
+    event_log_api_ = std::make_unique<event_log::EventLogApi>(
+        *shared.storage.pool, shared.storage.clock, shared.sequenced
     );
     logs_api_ = std::make_unique<logs::LogsApi>(*shared.storage.pool);
     request_logger_ =
@@ -119,6 +124,8 @@ void ApiPlane::Mount(health::HealthApi& health) {
     claims_api_->Mount(router_);
     api_keys_api_->Mount(router_);
     webhooks_api_->Mount(router_);
+    suppressions_api_->Mount(router_);
+    event_log_api_->Mount(router_);
     logs_api_->Mount(router_);
     health.Mount(router_);
 }

@@ -13,11 +13,13 @@
 #include "kernel/resources/domains/domains_api.h"
 #include "kernel/resources/emails/email_detail_api.h"
 #include "kernel/resources/emails/emails_api.h"
+#include "kernel/resources/event_log/event_log_api.h"
 #include "kernel/resources/files/attachments_api.h"
 #include "kernel/resources/files/files_api.h"
 #include "kernel/resources/logs/logs_api.h"
 #include "kernel/resources/logs/request_logger.h"
 #include "kernel/resources/received/received_api.h"
+#include "kernel/resources/suppressions/suppressions_api.h"
 #include "kernel/resources/webhooks/webhooks_api.h"
 
 namespace opensend::app {
@@ -39,7 +41,10 @@ public:
     }
     /// Reads the certificate files again; why not, when they cannot be used.
     std::optional<std::string> ReloadCertificate();
-    void Stop(std::chrono::milliseconds grace) { server_->Stop(grace); }
+    void Stop(std::chrono::milliseconds grace) {
+        event_log_api_->Close();
+        server_->Stop(grace);
+    }
 
 private:
     void MakeEmails(Shared& shared, const Wakes& wakes);
@@ -55,6 +60,8 @@ private:
     std::unique_ptr<domains::LateAnswers> late_answers_;
     std::unique_ptr<api_keys::ApiKeysApi> api_keys_api_;
     std::unique_ptr<webhooks::WebhooksApi> webhooks_api_;
+    std::unique_ptr<suppressions::SuppressionsApi> suppressions_api_;
+    std::unique_ptr<event_log::EventLogApi> event_log_api_;
     std::unique_ptr<emails::EmailsApi> emails_api_;
     std::unique_ptr<emails::EmailDetailApi> email_detail_api_;
     std::unique_ptr<access::FileLinks> file_links_;

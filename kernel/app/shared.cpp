@@ -55,7 +55,10 @@ Shared::Shared(const runtime::Config& given, Storage::Migrations migrations)
     guard = std::make_unique<egress::Guard>(EgressRulesOf(config), [this](const std::string& host) {
         return resolver->ResolveAll(host);
     });
-    http_client = std::make_unique<egress::Client>(egress::Client::Options{});
+    egress::Client::Options client;
+    // Endpoints of many tenants may share a host: its slow ones must not fill it up.
+    client.max_connections_per_host = static_cast<int>(config.Int("webhooks.workers"));
+    http_client = std::make_unique<egress::Client>(client);
 
     plugin::HostDeps deps;
     deps.clock = &storage.clock;

@@ -11,6 +11,7 @@
 #include "kernel/dns/resolver.h"
 #include "kernel/egress/client.h"
 #include "kernel/egress/guard.h"
+#include "kernel/events/sequenced_signal.h"
 #include "kernel/model/breaker.h"
 #include "kernel/plugin/host.h"
 #include "kernel/plugin/kinds/answers.h"
@@ -32,6 +33,7 @@ struct Shared {
     access::KeyDirectory keys;
     domains::SenderRule senders;
     access::Idempotency idempotency;
+    events::SequencedSignal sequenced;
     std::unique_ptr<blob::FsBlobStore> blobs;
     std::unique_ptr<dns::Resolver> resolver;
     std::unique_ptr<egress::Guard> guard;

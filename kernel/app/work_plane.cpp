@@ -46,16 +46,31 @@ WorkPlane::WorkPlane(Shared& shared) {
     webhook_sender_ = std::make_unique<webhook_delivery::WebhookSender>(
         webhook_delivery::WebhookSender::Deps{
             *shared.storage.pool, shared.storage.keyring, *shared.guard, *shared.http_client,
-            shared.storage.ids, shared.storage.random, shared.storage.clock},
+            shared.storage.ids, shared.storage.random, shared.storage.clock,
+            [this] {
+                wakeable_sequencer_.With([](auto* sequencer) {
+                    if (sequencer != nullptr) sequencer->Wake();
+                });
+                    }
+    },
         webhook_delivery::WebhookSender::Options{
             .timeout = std::chrono::duration_cast<std::chrono::milliseconds>(
                 shared.config.Span("webhooks.timeout")
             ),
-            .per_endpoint = static_cast<size_t>(shared.config.Int("webhooks.endpoint_concurrency")),
-            .max_in_flight = static_cast<size_t>(shared.config.Int("webhooks.workers")),
+            .slots =
+                {.per_endpoint =
+                     static_cast<size_t>(shared.config.Int("webhooks.endpoint_concurrency")),
+                 .per_tenant = static_cast<size_t>(shared.config.Int("webhooks.org_concurrency")),
+                 .total = static_cast<size_t>(shared.config.Int("webhooks.workers"))},
+            .disable_after = shared.config.Span("webhooks.disable_after"),
             .single_process = single}
     );
     sequencer_ = std::make_unique<sequencer::Sequencer>(
+        *shared.storage.pool, shared.storage.ids, shared.storage.clock,
+        [this] { webhook_sender_->Wake(); }, [&shared] { shared.sequenced.Notify(); }
+    );
+    wakeable_sequencer_.With([this](auto& sequencer) { sequencer = sequencer_.get(); });
+    replay_runner_ = std::make_unique<webhook_delivery::ReplayRunner>(
         *shared.storage.pool, shared.storage.ids, shared.storage.clock,
         [this] { webhook_sender_->Wake(); }
     );
@@ -92,6 +107,11 @@ WorkPlane::WorkPlane(Shared& shared) {
             .journal_path = base::Cat(shared.config.Text("app.data_dir"), "/outcomes.log"),
             .paces = PacesOf(shared.config)}
     );
+}
+
+WorkPlane::~WorkPlane() {
+    wakeable_sequencer_.With([](auto& sequencer) { sequencer = nullptr; });
+    replay_runner_.reset();
 }
 
 }  // namespace opensend::app

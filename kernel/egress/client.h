@@ -47,6 +47,7 @@ struct FetchResult {
     http::Headers headers;
     std::string body;
     std::string remote_address;
+    std::string tls_version;  // "TLSv1.3"; empty without TLS
     std::chrono::milliseconds duration{0};
 };
 

@@ -8,6 +8,8 @@
 #include <string>
 #include <string_view>
 
+#include <openssl/ssl.h>
+
 #include "kernel/base/check.h"
 #include "kernel/base/text.h"
 #include "kernel/egress/url.h"
@@ -61,11 +63,22 @@ curl_socket_t OpenPinnedSocket(void* arg, curlsocktype, curl_sockaddr* address) 
     return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
 
+std::string TlsVersionOf(CURL* easy) {
+    curl_tlssessioninfo* session = nullptr;
+    const CURLcode code = curl_easy_getinfo(easy, CURLINFO_TLS_SSL_PTR, &session);
+    const bool known = code == CURLE_OK && session != nullptr && session->internals != nullptr &&
+                       session->backend == CURLSSLBACKEND_OPENSSL;
+    return known ? SSL_get_version(static_cast<const SSL*>(session->internals)) : "";
+}
+
 /// A kept connection passes no OpenPinnedSocket, so its peer is compared here before bytes go out.
 int CheckPeer(void* arg, char* peer, char*, int, int) {
     auto& transfer = *static_cast<Transfer*>(arg);
     const auto address = base::ParseIp(peer, true);
-    if (address && transfer.IsPinned(*address)) return CURL_PREREQFUNC_OK;
+    if (address && transfer.IsPinned(*address)) {
+        transfer.result.tls_version = TlsVersionOf(transfer.easy.get());
+        return CURL_PREREQFUNC_OK;
+    }
     transfer.strayed = true;
     return CURL_PREREQFUNC_ABORT;
 }

@@ -1,5 +1,7 @@
 #include "kernel/resources/webhooks/webhook_store.h"
 
+#include "kernel/resources/webhooks/delivery_store.h"
+
 namespace opensend::webhooks {
 namespace {
 
@@ -24,13 +26,15 @@ constexpr db::Query kDeleteHook{
 constexpr db::Query kStopDeliveries{"webhooks.stop_deliveries", R"sql(
     UPDATE webhook_deliveries SET status = 'failed'
      WHERE org_id = $1 AND webhook_id = $2 AND status = 'pending')sql"};
-constexpr db::Query kRecent{"webhooks.recent", R"sql(
-    SELECT d.id, d.event_id, e.type, d.status, d.attempts, a.http_status, a.response, a.started_at,
-           d.due_at
-      FROM webhook_deliveries d JOIN events e ON e.id = d.event_id AND e.org_id = d.org_id
-      LEFT JOIN webhook_attempts a
-        ON a.delivery_id = d.id AND a.number = d.attempts AND a.org_id = d.org_id
-     WHERE d.org_id = $1 AND d.webhook_id = $2 ORDER BY d.id DESC LIMIT 20)sql"};
+constexpr db::Query kLockHook{
+    "webhooks.lock", "SELECT " OPENSEND_WEBHOOK_COLUMNS " AND id = $2 {for_update}"};
+constexpr db::Query kSaveHook{"webhooks.save", R"sql(
+    UPDATE webhooks SET endpoint = $1, event_types = $2, status = $3, description = $4,
+           signing_secret = $5, signing_secret_prev = $6, prev_expires_at = $7,
+           disabled_reason = $8, updated_at = $9
+     WHERE org_id = $10 AND id = $11)sql"};
+constexpr db::Query kDropReplays{
+    "webhooks.drop_replays", "DELETE FROM webhook_replays WHERE org_id = $1 AND webhook_id = $2"};
 
 Webhook ReadWebhook(const db::Row& row) {
     Webhook hook;
@@ -54,12 +58,20 @@ void WebhookStore::Insert(db::Session& tx, const model::TenantId& tenant, const 
         kInsertHook, {webhook.id, tenant, webhook.endpoint, webhook.event_types, webhook.status,
                       webhook.description, webhook.signing_secret, webhook.updated_at}
     );
+    EndpointQueue::Open(tx, tenant, webhook.id);
 }
 
 std::optional<Webhook> WebhookStore::Find(
     db::Session& session, const model::TenantId& tenant, const model::WebhookId& id
 ) {
     const auto row = session.First(kFindHook, {tenant, id});
+    return row ? std::optional(ReadWebhook(*row)) : std::nullopt;
+}
+
+std::optional<Webhook> WebhookStore::Lock(
+    db::Session& tx, const model::TenantId& tenant, const model::WebhookId& id
+) {
+    const auto row = tx.First(kLockHook, {tenant, id});
     return row ? std::optional(ReadWebhook(*row)) : std::nullopt;
 }
 
@@ -80,28 +92,25 @@ int64_t WebhookStore::Count(db::Session& session, const model::TenantId& tenant)
 bool WebhookStore::Delete(
     db::Session& tx, const model::TenantId& tenant, const model::WebhookId& id
 ) {
-    tx.Change(kStopDeliveries, {tenant, id});
+    StopDeliveries(tx, tenant, id);
+    EndpointQueue::Close(tx, tenant, id);
     return tx.Change(kDeleteHook, {tenant, id}) == 1;
 }
 
-std::vector<RecentDelivery> WebhookStore::Recent(
-    db::Session& session, const model::TenantId& tenant, const model::WebhookId& id
+void WebhookStore::Save(db::Session& tx, const model::TenantId& tenant, const Webhook& webhook) {
+    tx.Change(
+        kSaveHook, {webhook.endpoint, webhook.event_types, webhook.status, webhook.description,
+                    webhook.signing_secret, webhook.signing_secret_prev, webhook.prev_expires_at,
+                    webhook.disabled_reason, webhook.updated_at, tenant, webhook.id}
+    );
+}
+
+void WebhookStore::StopDeliveries(
+    db::Session& tx, const model::TenantId& tenant, const model::WebhookId& id
 ) {
-    std::vector<RecentDelivery> out;
-    for (const db::Row& row : session.Execute(kRecent, {tenant, id})) {
-        RecentDelivery delivery;
-        delivery.id = row.Id<model::DeliveryId>(0);
-        delivery.event = row.Id<model::EventId>(1);
-        delivery.event_type = row.Text(2);
-        delivery.status = row.Text(3);
-        delivery.attempt = row.Int(4);
-        delivery.status_code = row.OptionalInt(5).value_or(0);
-        delivery.response_body = row.OptionalText(6).value_or("");
-        delivery.attempted_at = row.OptionalTime(7);
-        if (delivery.status == "pending") delivery.next_retry_at = row.Time(8);
-        out.push_back(std::move(delivery));
-    }
-    return out;
+    EndpointQueue::Lock(tx, tenant, id);
+    tx.Change(kStopDeliveries, {tenant, id});
+    tx.Change(kDropReplays, {tenant, id});
 }
 
 }  // namespace opensend::webhooks

@@ -1,48 +1,21 @@
 #include "kernel/resources/webhooks/webhooks_api.h"
 
-#include <algorithm>
-
+#include "kernel/api/audited.h"
 #include "kernel/api/idempotent.h"
 #include "kernel/api/paging.h"
 #include "kernel/base/encoding.h"
 #include "kernel/base/text.h"
-#include "kernel/db/transaction.h"
-#include "kernel/model/event_type.h"
+#include "kernel/base/time.h"
+#include "kernel/events/event_log.h"
+#include "kernel/resources/webhooks/delivery_store.h"
+#include "kernel/resources/webhooks/webhook_json.h"
 
 namespace opensend::webhooks {
 namespace {
 
 constexpr int64_t kMaxWebhooks = 50;
-
-/// JSON array of the wanted types, aliases resolved, duplicates dropped, order kept.
-std::string ReadEventTypes(json::ObjectReader& in) {
-    const json::Value value = in.TakeEither("events", "event_types");
-    json::Writer out;
-    out.BeginArray();
-    if (value.IsAbsent()) {
-        in.problems().AddMissing("events");
-    } else if (!value.IsArray()) {
-        in.problems().Add("events", "must be an array.", "invalid_type");
-    } else if (value.size() == 0) {
-        in.problems().Add("events", "needs at least one type.", "too_few");
-    }
-    std::vector<std::string> seen;
-    for (size_t i = 0; value.IsArray() && i < value.size(); ++i) {
-        const json::Value entry = value.At(i);
-        std::string name;
-        if (entry.IsString() && entry.AsString() == "*") name = "*";
-        const auto type = entry.IsString() ? model::ParseEventType(entry.AsString()) : std::nullopt;
-        if (type) name = std::string(model::ToText(*type));
-        if (name.empty()) {
-            in.problems().Add(base::Cat("events.", i), "is not an event type.", "invalid_value");
-        } else if (std::find(seen.begin(), seen.end(), name) == seen.end()) {
-            seen.push_back(name);
-            out.String(name);
-        }
-    }
-    out.EndArray();
-    return out.Take();
-}
+constexpr std::chrono::hours kOverlap{24};
+constexpr db::PageRequest kNoCursor;
 
 void CheckEndpoint(const egress::Guard& guard, const std::string& url) {
     const auto checked = guard.Check(url);
@@ -59,60 +32,141 @@ void CheckEndpoint(const egress::Guard& guard, const std::string& url) {
         .WithExtra(details.Take());
 }
 
-void WriteHead(json::Writer& out, const Webhook& hook) {
-    out.Field("id", hook.id.ToString()).Field("endpoint", hook.endpoint);
-    out.RawField("events", hook.event_types).Field("status", hook.status);
-    out.Field("description", hook.description);
-    out.Field("created_at", hook.id.uuid().Timestamp()).Field("updated_at", hook.updated_at);
-    out.Field("disabled_reason", hook.disabled_reason);
-    out.Field("previous_secret_expires_at", hook.prev_expires_at);
+base::Secret NewSecret(base::Random& random) {
+    return base::Secret("whsec_" + base::Base64Encode(random.String(32)));
 }
 
-void WriteRecent(json::Writer& out, const std::vector<RecentDelivery>& deliveries) {
-    out.Key("recent_deliveries").BeginArray();
-    for (const RecentDelivery& d : deliveries) {
-        out.BeginObject().Field("id", d.id.ToString());
-        out.Field("event_id", model::MessageIdOf(d.event)).Field("event_type", d.event_type);
-        out.Field("status", d.status).Field("attempt", d.attempt);
-        out.Field("status_code", d.status_code).Field("response_body", d.response_body);
-        out.Field("attempted_at", d.attempted_at).Field("next_retry_at", d.next_retry_at);
-        out.Field("created_at", d.id.uuid().Timestamp()).EndObject();
+/// The members that a PATCH names, put into `hook`; the names of those that changed.
+std::vector<std::string> ReadChanges(json::ObjectReader& in, Webhook& hook) {
+    const Webhook before = hook;
+    const json::Value endpoint = in.TakeEither("endpoint", "url");
+    if (!endpoint.IsMissing()) hook.endpoint = ReadEndpoint(endpoint, in.problems());
+    const json::Value types = in.TakeEither("events", "event_types");
+    if (!types.IsMissing()) hook.event_types = ReadEventTypes(types, "events", in.problems());
+    const json::Value description = in.Take("description");
+    if (description.IsNull()) {
+        hook.description.reset();
+    } else if (!description.IsMissing()) {
+        hook.description = json::CheckText(
+            description, "description", {.max = 255, .single_line = true}, in.problems()
+        );
     }
-    out.EndArray();
+    const json::Value status = in.Take("status");
+    const json::Value active = in.Take("active");
+    if (!status.IsMissing()) {
+        const std::string name(status.IsString() ? status.AsString() : "");
+        if (name == "enabled" || name == "disabled") {
+            hook.status = name;
+        } else {
+            in.problems().Add("status", "must be enabled or disabled.", "invalid_value");
+        }
+    } else if (active.IsBool()) {
+        hook.status = active.AsBool() ? "enabled" : "disabled";
+    } else if (!active.IsMissing()) {
+        in.problems().Add("active", "must be true or false.", "invalid_type");
+    }
+    std::vector<std::string> changed;
+    if (hook.endpoint != before.endpoint) changed.emplace_back("endpoint");
+    if (hook.event_types != before.event_types) changed.emplace_back("events");
+    if (hook.description != before.description) changed.emplace_back("description");
+    if (hook.status != before.status) changed.emplace_back("status");
+    return changed;
 }
 
-std::string WebhookJson(
-    const Webhook& hook, const base::Secret* secret, const std::vector<RecentDelivery>& recent
-) {
-    json::Writer out;
-    out.BeginObject().Field("object", "webhook");
-    WriteHead(out, hook);
-    if (secret != nullptr) {
-        out.Field("signing_secret", std::string(secret->Reveal()));
+/// Where a backfill begins: a sequence number or a time.
+std::optional<ReplayJob> ReadBackfill(json::ObjectReader& in) {
+    const json::Value from = in.Take("backfill_from");
+    if (from.IsAbsent()) return std::nullopt;
+    ReplayJob job;
+    job.kind = ReplayJob::Kind::kBackfill;
+    job.remaining = std::numeric_limits<int64_t>::max();
+    const auto time = from.IsString() ? base::ParseIso(from.AsString()) : std::nullopt;
+    if (from.IsInt() && from.AsInt() >= 0) {
+        job.after_sequence = from.AsInt();
+    } else if (time) {
+        job.since = *time;
     } else {
-        out.NullField("signing_secret");
+        in.problems().Add(
+            "backfill_from", "must be a sequence number or an ISO 8601 time.", "invalid_value"
+        );
     }
-    WriteRecent(out, recent);
-    out.EndObject();
-    return out.Take();
+    return job;
 }
 
 }  // namespace
 
 void WebhooksApi::Mount(api::Router& router) {
     using model::RouteClass;
-    static constexpr api::RouteTraits kAdminWrite = {.admin_cost = true};
+    using M = api::Method;
+    using A = WebhooksApi;
+    static constexpr RouteClass kA = RouteClass::kAdmin;
+    static constexpr RouteClass kR = RouteClass::kRead;
+    static constexpr api::RouteTraits kWrite = {.admin_cost = true};
+    // clang-format off
     static const api::Route<WebhooksApi> kRoutes[] = {
-        {api::Method::POST,   "/webhooks",          RouteClass::kAdmin, &WebhooksApi::Create, kAdminWrite},
-        {api::Method::GET,    "/webhooks",          RouteClass::kRead,  &WebhooksApi::List  },
-        {api::Method::GET,    "/webhooks/:id",    RouteClass::kRead,  &WebhooksApi::Get                    },
-        {api::Method::DELETE, "/webhooks/:id", RouteClass::kAdmin,                                                   &WebhooksApi::Delete,
-         kAdminWrite           },
+        {M::POST,   "/webhooks",                                    kA, &A::Create,         kWrite},
+        {M::GET,    "/webhooks",                                    kR, &A::List},
+        {M::GET,    "/webhooks/:id",                                kR, &A::Get},
+        {M::PATCH,  "/webhooks/:id",                                kA, &A::Update,         kWrite},
+        {M::DELETE, "/webhooks/:id",                                kA, &A::Delete,         kWrite},
+        {M::POST,   "/webhooks/:id/signing-secret/rotate",          kA, &A::Rotate,         kWrite},
+        {M::POST,   "/webhooks/:id/test",                           kA, &A::Test,           kWrite},
+        {M::POST,   "/webhooks/:id/enable",                         kA, &A::Enable,         kWrite},
+        {M::GET,    "/webhooks/:id/events",                         kR, &A::ListEvents},
+        {M::GET,    "/webhooks/:id/events/:event_id",               kR, &A::GetEvent},
+        {M::GET,    "/webhooks/:id/events/:event_id/attempts",      kR, &A::ListAttempts},
+        {M::POST,   "/webhooks/:id/events/:event_id/replay",        kA, &A::ReplayEvent,    kWrite},
+        {M::POST,   "/webhooks/:id/replay",                         kA, &A::ReplayRange,    kWrite},
+        {M::GET,    "/webhooks/:id/deliveries",                     kR, &A::ListDeliveries},
+        {M::POST,   "/webhooks/:id/deliveries/:delivery_id/replay", kA, &A::ReplayDelivery, kWrite},
     };
+    // clang-format on
     router.Mount(kRoutes, *this);
 }
 
-api::Answer WebhooksApi::Create(const std::shared_ptr<api::Call>& call) {
+void WebhooksApi::Audit(
+    db::Session& tx,
+    const api::Call& call,
+    std::string_view action,
+    const Webhook& hook,
+    std::string metadata
+) {
+    access::Audit(
+        tx, deps_.ids,
+        api::AuditOf(call, action, "webhook", hook.id.ToString(), std::move(metadata))
+    );
+}
+
+Webhook WebhooksApi::Held(db::Session& tx, const api::Call& call) const {
+    auto hook = WebhookStore::Lock(tx, call.principal.tenant, call.Id<model::WebhookId>());
+    if (!hook) throw base::NotFound("Webhook");
+    if (hook->prev_expires_at && *hook->prev_expires_at <= call.now) hook->prev_expires_at.reset();
+    if (!hook->prev_expires_at) hook->signing_secret_prev.reset();
+    return *hook;
+}
+
+base::Secret WebhooksApi::OpenSecret(const api::Call& call, const Webhook& hook) const {
+    const std::string org = call.principal.tenant.ToString();
+    const std::string row = hook.id.ToString();
+    auto secret = deps_.keyring.Open({"webhooks", "signing_secret", org, row}, hook.signing_secret);
+    if (!secret.ok()) throw base::Unavailable("encryption_unavailable", secret.error());
+    return std::move(*secret);
+}
+
+std::string WebhooksApi::Shown(
+    db::Session& tx, const api::Call& call, const Webhook& hook, bool log_read
+) {
+    db::PageRequest newest = kNoCursor;
+    const auto recent = DeliveryLog::Deliveries(tx, {call.principal.tenant, hook.id}, newest).rows;
+    if (call.principal.permission != model::KeyPermission::kFullAccess) {
+        return WebhookJson(hook, nullptr, recent);
+    }
+    const base::Secret secret = OpenSecret(call, hook);
+    if (log_read) Audit(tx, call, "webhook.secret_read", hook, "{}");
+    return WebhookJson(hook, &secret, recent);
+}
+
+api::Answer WebhooksApi::Create(const CallPtr& call) {
     json::Problems problems;
     json::ObjectReader in(call->body(), "", problems);
     Webhook hook;
@@ -120,27 +174,29 @@ api::Answer WebhooksApi::Create(const std::shared_ptr<api::Call>& call) {
     if (endpoint.IsAbsent()) {
         problems.AddMissing("endpoint");
     } else {
-        hook.endpoint = json::CheckText(
-                            endpoint, "endpoint",
-                            {.min = 1, .max = 2048, .single_line = true, .trim = true}, problems
-        )
-                            .value_or("");
+        hook.endpoint = ReadEndpoint(endpoint, problems);
     }
-    hook.event_types = ReadEventTypes(in);
+    const json::Value types = in.TakeEither("events", "event_types");
+    if (types.IsAbsent()) {
+        problems.AddMissing("events");
+    } else {
+        hook.event_types = ReadEventTypes(types, "events", problems);
+    }
     hook.description = in.OptionalText("description", {.max = 255, .single_line = true});
     call->facts->ignored_fields = in.Finish(call->strict_fields);
     problems.ThrowIfAny();
-    CheckEndpoint(guard_, hook.endpoint);
+    CheckEndpoint(deps_.guard, hook.endpoint);
 
-    hook.id = model::WebhookId(ids_.Next());
+    hook.id = model::WebhookId(deps_.ids.Next());
     hook.updated_at = call->now;
     const model::TenantId& tenant = call->principal.tenant;
     const std::string org = tenant.ToString();
     const std::string row = hook.id.ToString();
-    const base::Secret secret("whsec_" + base::Base64Encode(random_.String(32)));
-    hook.signing_secret = keyring_.Seal({"webhooks", "signing_secret", org, row}, secret, random_);
+    const base::Secret secret = NewSecret(deps_.random);
+    hook.signing_secret =
+        deps_.keyring.Seal({"webhooks", "signing_secret", org, row}, secret, deps_.random);
     return api::RunOnce(
-        *call, pool_, idempotency_, "webhooks", true,
+        *call, deps_.pool, deps_.idempotency, "webhooks", true,
         [&](db::Transaction& tx) -> access::StoredAnswer {
             if (WebhookStore::Count(tx, tenant) >= kMaxWebhooks) {
                 throw base::Invalid(
@@ -148,49 +204,176 @@ api::Answer WebhooksApi::Create(const std::shared_ptr<api::Call>& call) {
                 );
             }
             WebhookStore::Insert(tx, tenant, hook);
+            json::Writer facts;
+            facts.BeginObject().Field("endpoint", hook.endpoint);
+            facts.RawField("events", hook.event_types).EndObject();
+            Audit(tx, *call, "webhook.created", hook, facts.Take());
             return {201, WebhookJson(hook, &secret, {})};
         }
     );
 }
 
-api::Answer WebhooksApi::List(const std::shared_ptr<api::Call>& call) {
+api::Answer WebhooksApi::List(const CallPtr& call) {
     const db::PageRequest request = api::ReadPage(*call, 100);
-    db::Reader reader(pool_, db::Scope(call->principal.tenant));
-    const auto page = WebhookStore::List(reader, call->principal.tenant, request);
-    return api::ListAnswer(page, [](json::Writer& out, const Webhook& hook) {
+    db::Reader reader(deps_.pool, db::Scope(call->principal.tenant));
+    auto page = WebhookStore::List(reader, call->principal.tenant, request);
+    return api::ListAnswer(page, [&](json::Writer& out, Webhook hook) {
+        if (hook.prev_expires_at && *hook.prev_expires_at <= call->now)
+            hook.prev_expires_at.reset();
         out.BeginObject();
         WriteHead(out, hook);
         out.EndObject();
     });
 }
 
-api::Answer WebhooksApi::Get(const std::shared_ptr<api::Call>& call) {
-    const auto id = call->Id<model::WebhookId>();
-    const model::TenantId& tenant = call->principal.tenant;
-    db::Reader reader(pool_, db::Scope(call->principal.tenant));
-    const auto hook = WebhookStore::Find(reader, tenant, id);
-    if (!hook) throw base::NotFound("Webhook");
-    const auto recent = WebhookStore::Recent(reader, tenant, id);
-    if (call->principal.permission != model::KeyPermission::kFullAccess) {
-        return api::Json(200, WebhookJson(*hook, nullptr, recent));
-    }
-    const std::string org = tenant.ToString();
-    const std::string row = id.ToString();
-    const auto secret =
-        keyring_.Open({"webhooks", "signing_secret", org, row}, hook->signing_secret);
-    if (!secret.ok()) throw base::Unavailable("encryption_unavailable", secret.error());
-    return api::Json(200, WebhookJson(*hook, &secret.value(), recent));
+api::Answer WebhooksApi::Get(const CallPtr& call) {
+    db::Transaction tx(deps_.pool, db::Plane::kAccept, db::Scope(call->principal.tenant));
+    const Webhook hook = Held(tx, *call);
+    std::string body = Shown(tx, *call, hook, true);
+    tx.Commit();
+    return api::Json(200, std::move(body));
 }
 
-api::Answer WebhooksApi::Delete(const std::shared_ptr<api::Call>& call) {
+api::Answer WebhooksApi::Update(const CallPtr& call) {
+    const model::TenantId& tenant = call->principal.tenant;
     const auto id = call->Id<model::WebhookId>();
-    db::Transaction tx(pool_, db::Plane::kEvents, db::Scope(call->principal.tenant));
-    if (!WebhookStore::Delete(tx, call->principal.tenant, id)) throw base::NotFound("Webhook");
+    json::Problems problems;
+    {
+        // The look-up of the endpoint's name must not happen inside the transaction.
+        db::Reader reader(deps_.pool, db::Scope(tenant));
+        if (!WebhookStore::Find(reader, tenant, id)) throw base::NotFound("Webhook");
+    }
+    json::ObjectReader probe(call->body(), "", problems);
+    Webhook wanted;
+    ReadChanges(probe, wanted);
+    call->facts->ignored_fields = probe.Finish(call->strict_fields);
+    problems.ThrowIfAny();
+    if (!wanted.endpoint.empty()) CheckEndpoint(deps_.guard, wanted.endpoint);
+
+    db::Transaction tx(deps_.pool, db::Plane::kAccept, db::Scope(tenant));
+    Webhook hook = Held(tx, *call);
+    const Webhook before = hook;
+    json::ObjectReader in(call->body(), "", problems);
+    const std::vector<std::string> changed = ReadChanges(in, hook);
+    if (!changed.empty()) {
+        hook.updated_at = call->now;
+        hook.disabled_reason.reset();
+        WebhookStore::Save(tx, tenant, hook);
+        const bool switched = hook.status != before.status;
+        if (switched && !hook.is_enabled()) WebhookStore::StopDeliveries(tx, tenant, id);
+        // A new address, or one that was switched on, begins without a history.
+        const bool fresh = hook.endpoint != before.endpoint || (switched && hook.is_enabled());
+        if (fresh) EndpointQueue::Reset(tx, tenant, id);
+        json::Writer facts;
+        facts.BeginObject().Field("changed", changed).Field("status", hook.status);
+        facts.Field("endpoint", hook.endpoint).EndObject();
+        Audit(tx, *call, "webhook.updated", hook, facts.Take());
+    }
+    std::string body = Shown(tx, *call, hook, false);
+    tx.Commit();
+    deps_.wake_webhooks();
+    return api::Json(200, std::move(body));
+}
+
+api::Answer WebhooksApi::Delete(const CallPtr& call) {
+    db::Transaction tx(deps_.pool, db::Plane::kAccept, db::Scope(call->principal.tenant));
+    const Webhook hook = Held(tx, *call);
+    WebhookStore::Delete(tx, call->principal.tenant, hook.id);
+    json::Writer facts;
+    facts.BeginObject().Field("endpoint", hook.endpoint).EndObject();
+    Audit(tx, *call, "webhook.deleted", hook, facts.Take());
     tx.Commit();
     json::Writer out;
-    out.BeginObject().Field("object", "webhook").Field("id", id.ToString());
+    out.BeginObject().Field("object", "webhook").Field("id", hook.id.ToString());
     out.Field("deleted", true).EndObject();
     return api::Json(200, out.Take());
+}
+
+api::Answer WebhooksApi::Rotate(const CallPtr& call) {
+    const model::TenantId& tenant = call->principal.tenant;
+    return api::RunOnce(
+        *call, deps_.pool, deps_.idempotency, "webhooks/rotate", true,
+        [&](db::Transaction& tx) -> access::StoredAnswer {
+            Webhook hook = Held(tx, *call);
+            const std::string org = tenant.ToString();
+            const std::string row = hook.id.ToString();
+            const base::Secret old = OpenSecret(*call, hook);
+            const base::Secret secret = NewSecret(deps_.random);
+            hook.signing_secret_prev = deps_.keyring.Seal(
+                {"webhooks", "signing_secret_prev", org, row}, old, deps_.random
+            );
+            hook.signing_secret =
+                deps_.keyring.Seal({"webhooks", "signing_secret", org, row}, secret, deps_.random);
+            hook.prev_expires_at = call->now + kOverlap;
+            hook.updated_at = call->now;
+            WebhookStore::Save(tx, tenant, hook);
+            Audit(tx, *call, "webhook.secret_rotated", hook, "{}");
+            json::Writer out;
+            out.BeginObject().Field("object", "webhook").Field("id", row);
+            out.Field("signing_secret", std::string(secret.Reveal()));
+            out.Field("previous_secret_expires_at", hook.prev_expires_at).EndObject();
+            return {200, out.Take()};
+        }
+    );
+}
+
+api::Answer WebhooksApi::Test(const CallPtr& call) {
+    const model::TenantId& tenant = call->principal.tenant;
+    auto response = api::RunOnce(
+        *call, deps_.pool, deps_.idempotency, "webhooks/test", false,
+        [&](db::Transaction& tx) -> access::StoredAnswer {
+            const Webhook hook = Ready(tx, *call);
+            const model::EventId event(deps_.ids.Next());
+            json::Writer data;
+            data.BeginObject().Field("webhook_id", hook.id.ToString());
+            data.Field("message", "Test event").EndObject();
+            events::Append(
+                tx, {event, tenant, model::EventType::kWebhookTest, call->now, hook.id.ToString(),
+                     data.Take(), base::Cat("webhook.test:", event.ToString())}
+            );
+            json::Writer out;
+            out.BeginObject().Field("object", "webhook_event");
+            out.Field("id", model::MessageIdOf(event)).EndObject();
+            return {202, out.Take()};
+        }
+    );
+    deps_.wake_events();
+    return response;
+}
+
+api::Answer WebhooksApi::Enable(const CallPtr& call) {
+    const model::TenantId& tenant = call->principal.tenant;
+    json::Problems problems;
+    json::ObjectReader in(call->body(), "", problems);
+    auto backfill = ReadBackfill(in);
+    call->facts->ignored_fields = in.Finish(call->strict_fields);
+    problems.ThrowIfAny();
+    auto response = api::RunOnce(
+        *call, deps_.pool, deps_.idempotency, "webhooks/enable", true,
+        [&](db::Transaction& tx) -> access::StoredAnswer {
+            Webhook hook = Held(tx, *call);
+            if (!hook.is_enabled()) {
+                hook.status = "enabled";
+                hook.disabled_reason.reset();
+                hook.updated_at = call->now;
+                WebhookStore::Save(tx, tenant, hook);
+                EndpointQueue::Reset(tx, tenant, hook.id);
+            }
+            if (backfill) {
+                backfill->id = deps_.ids.Next();
+                backfill->tenant = tenant;
+                backfill->webhook = hook.id;
+                backfill->types = NamesList(hook.event_types);
+                ReplayStore::Add(tx, *backfill);
+            }
+            json::Writer facts;
+            facts.BeginObject().Field("backfill", backfill.has_value()).EndObject();
+            Audit(tx, *call, "webhook.enabled", hook, facts.Take());
+            return {200, Shown(tx, *call, hook, false)};
+        }
+    );
+    deps_.wake_webhooks();
+    return response;
 }
 
 }  // namespace opensend::webhooks

@@ -139,6 +139,40 @@ StatusMap LoadStatuses(db::Session& tx, const ClaimedRecipient& work) {
     return map;
 }
 
+/// Puts the address on the tenant's list, with its event when it is new there.
+void Suppress(
+    db::Session& tx,
+    const Outcome& outcome,
+    const std::optional<model::EventId>& cause,
+    base::UuidSource& ids,
+    Writes& writes
+) {
+    const ClaimedRecipient& work = *outcome.work;
+    suppressions::Suppression entry;
+    entry.id = model::SuppressionId(ids.Next());
+    entry.match_key = work.match_key;
+    entry.email = work.address;
+    entry.origin = outcome.suppression_origin;
+    entry.reason = outcome.suppression_reason;
+    entry.source_email = work.row.email;
+    entry.created_at = entry.id.uuid().Timestamp();
+    entry.source_event = cause;
+    entry.source_message_id = work.mail->facts.message_id;
+    if (outcome.attempt) {
+        json::Writer facts;
+        facts.BeginObject();
+        if (entry.origin == "bounce") facts.Field("bounce_type", "Permanent");
+        if (outcome.attempt->smtp_code > 0) facts.Field("smtp_code", outcome.attempt->smtp_code);
+        entry.metadata = facts.EndObject().Take();
+    }
+    if (!suppressions::SuppressionStore::Add(tx, work.row.tenant, entry)) return;
+    writes.events.push_back(
+        {model::EventId(ids.Next()), work.row.tenant, model::EventType::kSuppressionAdded,
+         entry.created_at, entry.id.ToString(), suppressions::SuppressionEventData(entry),
+         base::Cat("suppression.added:", entry.id.ToString())}
+    );
+}
+
 }  // namespace
 
 void BeginAttempts(
@@ -220,6 +254,7 @@ void OutcomeRecorder::Apply(db::Transaction& tx, std::span<Outcome* const> outco
                  false, "{}"}
             );
         }
+        std::optional<model::EventId> cause;
         for (const Step& step : outcome->steps) {
             const bool legal = model::MayMove(from, step.to);
             std::optional<model::EventId> event_id;
@@ -227,7 +262,7 @@ void OutcomeRecorder::Apply(db::Transaction& tx, std::span<Outcome* const> outco
                 map[work.row.ordinal] = step.to;
                 if (step.to == EmailStatus::kSent) sent_at = now;
                 if (step.event) {
-                    event_id = model::EventId(ids_.Next());
+                    event_id = cause = model::EventId(ids_.Next());
                     const EmailStatus message = model::DeriveStatus(Values(map));
                     writes.events.push_back(
                         {*event_id, work.row.tenant, *step.event, now, work.row.email.ToString(),
@@ -277,11 +312,7 @@ void OutcomeRecorder::Apply(db::Transaction& tx, std::span<Outcome* const> outco
             !emails::IsSimulatorDomain(
                 std::string_view(work.address).substr(work.address.rfind('@') + 1)
             )) {
-            suppressions::SuppressionStore::Add(
-                tx, work.row.tenant,
-                {model::SuppressionId(ids_.Next()), work.match_key, work.address,
-                 outcome->suppression_origin, outcome->suppression_reason, work.row.email, now}
-            );
+            Suppress(tx, *outcome, cause, ids_, writes);
         }
     }
     if (!writes.attempts.empty()) tx.ChangeEach(kEndAttempt, writes.attempts);

@@ -2,7 +2,7 @@
 
 #include "kernel/base/error.h"
 #include "kernel/db/transaction.h"
-#include "kernel/resources/webhooks/webhook_store.h"
+#include "kernel/resources/webhooks/delivery_store.h"
 #include "kernel/runtime/crash_point.h"
 #include "kernel/runtime/log.h"
 #include "kernel/runtime/metrics.h"
@@ -17,7 +17,7 @@ constexpr db::Query kOpenCounter{"sequencer.open_counter", R"sql(
 constexpr db::Query kReadCounter{
     "sequencer.read_counter", "SELECT last FROM event_sequences WHERE org_id = $1 {for_update}"};
 constexpr db::Query kPending{"sequencer.pending", R"sql(
-    SELECT id, type FROM events WHERE org_id = $1 AND sequence IS NULL ORDER BY id LIMIT 500)sql"};
+    SELECT id, type, subject_id FROM events WHERE org_id = $1 AND sequence IS NULL ORDER BY id LIMIT 500)sql"};
 constexpr db::Query kNumber{
     "sequencer.number", "UPDATE events SET sequence = $1 WHERE org_id = $2 AND id = $3"};
 constexpr db::Query kAdvanceCounter{
@@ -31,9 +31,14 @@ Sequencer::Sequencer(
     db::Pool& pool,
     base::UuidSource& ids,
     const base::Clock& clock,
-    std::function<void()> wake_webhooks
+    std::function<void()> wake_webhooks,
+    std::function<void()> sequenced
 )
-    : pool_(pool), ids_(ids), clock_(clock), wake_webhooks_(std::move(wake_webhooks)) {
+    : pool_(pool),
+      ids_(ids),
+      clock_(clock),
+      wake_webhooks_(std::move(wake_webhooks)),
+      sequenced_(std::move(sequenced)) {
     worker_ = std::make_unique<runtime::Worker>("sequencer", [this](runtime::StopToken& stop) {
         while (!stop.stopped()) {
             int64_t numbered = 0;
@@ -71,18 +76,19 @@ int64_t Sequencer::SequenceTenant(const std::string& tenant_text) {
     const db::Rows pending = tx.Execute(kPending, {*tenant});
     if (pending.empty()) return 0;
     std::vector<db::Params> numbers;
-    int64_t deliveries = 0;
-    const base::Time now = clock_.Now();
+    std::vector<webhooks::SequencedEvent> events;
     for (const db::Row& row : pending) {
-        const auto event = row.Id<model::EventId>(0);
-        numbers.push_back({++last, *tenant, event});
-        deliveries += webhooks::DeliveryStore::FanOut(tx, *tenant, event, row.Text(1), ids_, now);
+        events.push_back({row.Id<model::EventId>(0), row.Text(1), row.Text(2)});
+        numbers.push_back({++last, *tenant, events.back().id});
         runtime::Count("opensend_events_total", {row.Text(1)});
     }
+    const int64_t deliveries =
+        webhooks::DeliveryStore::FanOut(tx, *tenant, events, ids_, clock_.Now());
     tx.ChangeEach(kNumber, numbers);
     tx.Change(kAdvanceCounter, {last, *tenant});
     OPENSEND_CRASH_POINT("sequenced");
     tx.Commit();
+    sequenced_();
     if (deliveries > 0) wake_webhooks_();
     return static_cast<int64_t>(numbers.size());
 }

@@ -18,7 +18,8 @@ public:
         db::Pool& pool,
         base::UuidSource& ids,
         const base::Clock& clock,
-        std::function<void()> wake_webhooks
+        std::function<void()> wake_webhooks,
+        std::function<void()> sequenced = [] {}
     );
     /// There are new events. Any thread.
     void Wake() { worker_->Wake(); }
@@ -31,7 +32,7 @@ private:
     db::Pool& pool_;
     base::UuidSource& ids_;
     const base::Clock& clock_;
-    std::function<void()> wake_webhooks_;
+    std::function<void()> wake_webhooks_, sequenced_;
     std::unique_ptr<runtime::Worker> worker_;
 };
 

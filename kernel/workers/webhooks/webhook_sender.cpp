@@ -16,10 +16,14 @@ namespace {
 
 constexpr std::chrono::seconds kLease{60};
 constexpr std::chrono::milliseconds kPoll{250};
+constexpr std::chrono::seconds kReapEvery{10};
 constexpr std::chrono::hours kMaxRetryAfter{24};
+// The whole ladder with its jitter.
+constexpr std::chrono::hours kHorizon{84};
 constexpr size_t kMaxResponseShown = 1000;
-constexpr int kClaimBatch = 64;
-constexpr size_t kPrepareThreads = 4;
+constexpr size_t kMaxHeadersKept = 4096;
+constexpr int kTurns = 64;
+constexpr size_t kQuickThreads = 4, kSlowThreads = 32;
 
 /// First characters of the answer with control characters escaped.
 std::string ShownResponse(const std::string& body) {
@@ -37,6 +41,28 @@ std::string ShownResponse(const std::string& body) {
         }
     }
     return out;
+}
+
+/// Lines of the answer's head, without what a receiver sets for a browser.
+std::string KeptHeaders(const http::Headers& headers) {
+    std::string out;
+    for (const auto& [name, value] : headers.all()) {
+        if (base::EqualsIgnoreCase(name, "set-cookie")) continue;
+        const std::string line = base::Cat(name, ": ", value, '\n');
+        if (out.size() + line.size() > kMaxHeadersKept) break;
+        for (size_t at = 0; at < line.size();) {
+            const size_t start = at;
+            const bool valid = base::NextCodePoint(line, at) != 0xFFFD;
+            out += valid ? line.substr(start, at - start) : "?";
+        }
+    }
+    return out;
+}
+
+/// The reason as the contract names it.
+std::string AttemptFailure(egress::ClientFailure failure) {
+    if (failure == egress::ClientFailure::kProtocol) return "connect_failed";
+    return std::string(egress::ToText(failure));
 }
 
 /// Guard reasons as an attempt shows them (EGR-09).
@@ -58,7 +84,11 @@ std::optional<base::Duration> LadderDelay(int64_t next, double random01) {
     return base::Duration(static_cast<int64_t>(us * (0.9 + 0.2 * random01)));
 }
 
-WebhookSender::WebhookSender(Deps deps, Options options) : deps_(deps), options_(options) {
+WebhookSender::WebhookSender(Deps deps, Options options)
+    : deps_(std::move(deps)),
+      options_(options),
+      slots_(Slots(options.slots)),
+      recorder_(deps_.ids, deps_.clock, {options.disable_after}) {
     owner_ = base::HexEncode(deps_.random.String(16));
     records_ = std::make_unique<db::Batcher<webhooks::AttemptRecord>>(
         deps_.pool,
@@ -68,8 +98,8 @@ WebhookSender::WebhookSender(Deps deps, Options options) : deps_(deps), options_
             .max_batch = 128,
             .max_queue = 100'000},
         [this](db::Transaction& tx, std::span<webhooks::AttemptRecord* const> records) {
-            for (const auto* record : records)
-                webhooks::DeliveryStore::Record(tx, *record, deps_.ids);
+            const std::vector<const webhooks::AttemptRecord*> all(records.begin(), records.end());
+            if (recorder_.Apply(tx, all)) deps_.wake_events();
         }
     );
     if (options_.single_process) {
@@ -77,7 +107,8 @@ WebhookSender::WebhookSender(Deps deps, Options options) : deps_(deps), options_
         webhooks::DeliveryStore::ReleaseExpired(tx, deps_.clock.Now(), owner_);
         tx.Commit();
     }
-    pool_ = std::make_unique<runtime::WorkerPool>("hook-prepare", kPrepareThreads, 10'000);
+    quick_ = std::make_unique<runtime::WorkerPool>("hook-quick", kQuickThreads, 10'000);
+    slow_ = std::make_unique<runtime::WorkerPool>("hook-slow", kSlowThreads, 10'000);
     worker_ = std::make_unique<runtime::Worker>("webhooks", [this](runtime::StopToken& stop) {
         Loop(stop);
     });
@@ -93,7 +124,8 @@ WebhookSender::~WebhookSender() {
         runtime::StopToken pause;
         pause.SleepFor(std::chrono::milliseconds(5));
     }
-    pool_.reset();
+    quick_.reset();
+    slow_.reset();
     records_.reset();
 }
 
@@ -103,19 +135,24 @@ void WebhookSender::Wake() {
     });
 }
 
+void WebhookSender::Reap() {
+    const base::Time now = deps_.clock.Now();
+    db::Transaction tx(deps_.pool, db::Plane::kEvents, db::Scope::AllTenants());
+    webhooks::DeliveryStore::ReleaseExpired(tx, now, "");
+    webhooks::DeliveryStore::ForgetStuck(tx, now - kHorizon);
+    tx.Commit();
+}
+
 void WebhookSender::Loop(runtime::StopToken& stop) {
     base::MonoTime reaped = deps_.clock.Mono();
     while (!stop.stopped()) {
         bool worked = false;
         try {
-            if (deps_.clock.Mono() - reaped > std::chrono::seconds(10)) {
-                db::Transaction tx(deps_.pool, db::Plane::kEvents, db::Scope::AllTenants());
-                webhooks::DeliveryStore::ReleaseExpired(tx, deps_.clock.Now(), "");
-                tx.Commit();
+            if (deps_.clock.Mono() - reaped > kReapEvery) {
+                Reap();
                 reaped = deps_.clock.Mono();
             }
-            if (!stopping_.load() && in_flight_.load() < options_.max_in_flight)
-                worked = ClaimOnce();
+            if (!stopping_.load()) worked = ClaimOnce();
         } catch (const base::Error& error) {
             OPENSEND_LOG(
                 kError, "webhooks.claim_failed", "deliveries could not be claimed",
@@ -127,38 +164,75 @@ void WebhookSender::Loop(runtime::StopToken& stop) {
     }
 }
 
-bool WebhookSender::ClaimOnce() {
+std::vector<webhooks::ClaimedDelivery> WebhookSender::Claim() {
+    using webhooks::EndpointQueue;
     const base::Time now = deps_.clock.Now();
+    // Only this thread begins attempts: what ends meanwhile makes more room, never less.
+    Slots slots = slots_.With([](const Slots& current) { return current; });
     std::vector<webhooks::ClaimedDelivery> claimed;
-    std::vector<webhooks::ClaimedDelivery> mine;
-    {
-        db::Transaction tx(deps_.pool, db::Plane::kEvents, db::Scope::AllTenants());
-        claimed = webhooks::DeliveryStore::Claim(tx, owner_, now, now + kLease, kClaimBatch);
-        if (claimed.empty()) return false;
-        for (const auto& delivery : claimed) {
-            const bool room = per_endpoint_.With([&](auto& map) {
-                size_t& running = map[delivery.webhook];
-                if (running >= options_.per_endpoint) return false;
-                ++running;
-                return true;
-            });
-            // A full endpoint gets this one back in a moment: others go first.
-            if (room) {
-                mine.push_back(delivery);
-            } else {
-                webhooks::DeliveryStore::Unclaim(
-                    tx, delivery, now + std::chrono::milliseconds(100)
-                );
-            }
-        }
-        tx.Commit();
+    if (slots.full()) return claimed;
+    db::Transaction tx(deps_.pool, db::Plane::kEvents, db::Scope::AllTenants());
+    const auto turns = EndpointQueue::Due(tx, now, slots.Closed(), kTurns);
+    if (turns.empty()) return claimed;
+    const EndpointQueue::Claim claim{
+        owner_, webhooks::DeliveryStore::NextFence(tx), now, now + kLease};
+    std::vector<EndpointQueue::Key> parked, requeued;
+    for (const webhooks::EndpointTurn& turn : turns) {
+        const auto limit = static_cast<int64_t>(slots.EndpointLimit(turn));
+        const int64_t under_way = EndpointQueue::UnderWay(tx, turn);
+        const auto room = std::min(limit - under_way, static_cast<int64_t>(slots.Room(turn)));
+        if (under_way < limit && room <= 0) continue;  // its turn comes when others end
+        std::vector<webhooks::ClaimedDelivery> taken;
+        if (room > 0) taken = EndpointQueue::Take(tx, turn, claim, room);
+        for (const auto& delivery : taken) slots.Begin(delivery);
+        const bool full = under_way + std::ssize(taken) >= limit;
+        (full ? parked : requeued).emplace_back(turn.tenant, turn.webhook);
+        claimed.insert(claimed.end(), taken.begin(), taken.end());
     }
-    in_flight_ += mine.size();
-    for (const auto& delivery : mine) {
-        const bool taken = pool_->Run([this, delivery] { Attempt(delivery); });
+    EndpointQueue::Park(tx, parked);
+    EndpointQueue::Requeue(tx, requeued);
+    tx.Commit();
+    return claimed;
+}
+
+bool WebhookSender::ClaimOnce() {
+    const auto claimed = Claim();
+    in_flight_ += claimed.size();
+    slots_.With([&](Slots& slots) {
+        for (const auto& delivery : claimed) slots.Begin(delivery);
+    });
+    for (const auto& delivery : claimed) {
+        auto& pool = delivery.proven && !delivery.failing ? *quick_ : *slow_;
+        const bool taken = pool.Run([this, delivery] { Attempt(delivery); });
         if (!taken) Attempt(delivery);
     }
-    return !mine.empty();
+    return !claimed.empty();
+}
+
+std::optional<std::string> WebhookSender::Sign(
+    const webhooks::ClaimedDelivery& delivery,
+    const webhooks::Webhook& hook,
+    base::Time now,
+    std::string_view body
+) const {
+    const std::string org = delivery.tenant.ToString();
+    const std::string row = delivery.webhook.ToString();
+    std::vector<base::Secret> secrets;
+    const auto open = [&](std::string_view column, const std::string& sealed) {
+        auto secret = deps_.keyring.Open({"webhooks", column, org, row}, sealed);
+        if (!secret.ok()) {
+            runtime::Count("opensend_decrypt_failures_total", {"webhooks"});
+            return false;
+        }
+        secrets.push_back(std::move(*secret));
+        return true;
+    };
+    if (!open("signing_secret", hook.signing_secret)) return std::nullopt;
+    const bool overlap =
+        hook.signing_secret_prev && hook.prev_expires_at && *hook.prev_expires_at > now;
+    // Receivers that still have the old secret would refuse a request without its signature.
+    if (overlap && !open("signing_secret_prev", *hook.signing_secret_prev)) return std::nullopt;
+    return SignWebhook(secrets, model::MessageIdOf(delivery.event), now.Seconds(), body);
 }
 
 void WebhookSender::Attempt(const webhooks::ClaimedDelivery& delivery) {
@@ -179,24 +253,9 @@ void WebhookSender::Attempt(const webhooks::ClaimedDelivery& delivery) {
             hook = webhooks::WebhookStore::Find(reader, delivery.tenant, delivery.webhook);
             event = webhooks::DeliveryStore::FindEvent(reader, delivery.tenant, delivery.event);
         }
-        if (!hook || !event) return fail("secret_unavailable");
-        const std::string org = delivery.tenant.ToString();
-        const std::string row = delivery.webhook.ToString();
-        std::vector<base::Secret> secrets;
-        auto current =
-            deps_.keyring.Open({"webhooks", "signing_secret", org, row}, hook->signing_secret);
-        if (!current.ok()) {
-            runtime::Count("opensend_decrypt_failures_total", {"webhooks"});
-            return fail("secret_unavailable");
-        }
-        secrets.push_back(std::move(*current));
-        const bool overlap = hook->signing_secret_prev && hook->prev_expires_at &&
-                             *hook->prev_expires_at > record.started_at;
-        if (overlap) {
-            auto previous = deps_.keyring.Open(
-                {"webhooks", "signing_secret_prev", org, row}, *hook->signing_secret_prev
-            );
-            if (previous.ok()) secrets.push_back(std::move(*previous));
+        if (!hook || !hook->is_enabled() || !event) return GiveBack(delivery, true);
+        if (const auto url = deps_.guard.CheckUrl(hook->endpoint); url.ok()) {
+            record.url_host = url->host;
         }
         const auto checked = deps_.guard.Check(hook->endpoint);
         if (!checked.ok()) {
@@ -209,21 +268,24 @@ void WebhookSender::Attempt(const webhooks::ClaimedDelivery& delivery) {
         egress::FetchRequest request;
         request.url = checked->url.url;
         request.pinned = checked->addresses;
-        request.deadline = options_.timeout;
+        const auto spent = std::chrono::duration_cast<std::chrono::milliseconds>(
+            deps_.clock.Now() - record.started_at
+        );
+        request.deadline = std::max(options_.timeout - spent, std::chrono::milliseconds(1));
         request.body = events::Envelope(
             delivery.event, event->type, event->created_at, event->sequence, event->data
         );
-        const std::string id = model::MessageIdOf(delivery.event);
-        const int64_t timestamp = record.started_at.Seconds();
-        const auto signature = SignWebhook(secrets, id, timestamp, request.body);
+        const auto signature = Sign(delivery, *hook, record.started_at, request.body);
         if (!signature) return fail("secret_unavailable");
         request.headers.Add("Content-Type", "application/json");
         request.headers.Add("User-Agent", "OpenSend-Webhooks/1");
         request.headers.Add("Accept", "*/*");
         request.headers.Add("webhook-attempt", base::Cat(delivery.attempts + 1));
         for (const std::string_view family : {"webhook", "svix"}) {
-            request.headers.Add(base::Cat(family, "-id"), id);
-            request.headers.Add(base::Cat(family, "-timestamp"), base::Cat(timestamp));
+            request.headers.Add(base::Cat(family, "-id"), model::MessageIdOf(delivery.event));
+            request.headers.Add(
+                base::Cat(family, "-timestamp"), base::Cat(record.started_at.Seconds())
+            );
             request.headers.Add(base::Cat(family, "-signature"), *signature);
         }
         auto shared = std::make_shared<webhooks::AttemptRecord>(std::move(record));
@@ -235,19 +297,47 @@ void WebhookSender::Attempt(const webhooks::ClaimedDelivery& delivery) {
             kError, "webhooks.attempt_failed", "an attempt could not begin",
             kv("detail", error.what())
         );
-        fail("connect_failed");
+        GiveBack(delivery, false);
     }
 }
 
+void WebhookSender::GiveBack(const webhooks::ClaimedDelivery& delivery, bool stop) {
+    try {
+        db::Transaction tx(deps_.pool, db::Plane::kEvents, db::Scope::AllTenants());
+        if (stop) {
+            webhooks::DeliveryStore::Stop(tx, delivery);
+        } else {
+            webhooks::DeliveryStore::Unclaim(
+                tx, delivery, deps_.clock.Now() + std::chrono::seconds(1)
+            );
+        }
+        tx.Commit();
+    } catch (const base::Error& error) {
+        // The lease ends by itself.
+        OPENSEND_LOG(
+            kError, "webhooks.release_failed", "a delivery could not be given back",
+            kv("detail", error.what())
+        );
+    }
+    Release(delivery);
+}
+
 void WebhookSender::Finish(webhooks::AttemptRecord record, const egress::FetchResult& result) {
+    if (result.failure == egress::ClientFailure::kCanceled) {
+        // Not an attempt: the lease ends and the delivery is tried again.
+        return Release(record.delivery);
+    }
     const base::Time now = deps_.clock.Now();
     const int64_t number = record.delivery.attempts + 1;
     record.duration_ms = (now - record.started_at).count() / 1000;
     record.remote_address = result.remote_address;
-    record.response = ShownResponse(result.body);
-    record.http_status = result.failure == egress::ClientFailure::kNone ? result.status : 0;
+    record.tls_version = result.tls_version;
+    record.headers = KeptHeaders(result.headers);
+    const bool answered = result.failure == egress::ClientFailure::kNone;
+    if (answered) record.response = ShownResponse(result.body);
+    record.http_status = answered ? result.status : 0;
     if (!record.error && result.failure != egress::ClientFailure::kNone) {
-        record.error = std::string(egress::ToText(result.failure));
+        record.error = AttemptFailure(result.failure);
     }
     const bool success = !record.error && result.status >= 200 && result.status < 300;
     if (!record.error && result.status >= 300 && result.status < 400) {
@@ -275,16 +365,15 @@ void WebhookSender::Finish(webhooks::AttemptRecord record, const egress::FetchRe
     Submit(std::move(record));
 }
 
+void WebhookSender::Release(const webhooks::ClaimedDelivery& delivery) {
+    slots_.With([&](Slots& slots) { slots.End(delivery); });
+    Wake();
+    --in_flight_;
+}
+
 void WebhookSender::Submit(webhooks::AttemptRecord record) {
-    const auto finished = [this, webhook = record.delivery.webhook] {
-        per_endpoint_.With([&](auto& map) {
-            const auto found = map.find(webhook);
-            if (found != map.end() && --found->second == 0) map.erase(found);
-        });
-        Wake();
-        --in_flight_;
-    };
     auto shared = std::make_shared<webhooks::AttemptRecord>(std::move(record));
+    const auto finished = [this, delivery = shared->delivery] { Release(delivery); };
     const bool taken = records_->Submit(shared, [finished](std::exception_ptr failure) {
         if (failure) {
             OPENSEND_LOG(kError, "webhooks.record_failed", "an attempt could not be stored");

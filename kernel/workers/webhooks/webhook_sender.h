@@ -1,7 +1,7 @@
 #pragma once
 
 #include <atomic>
-#include <map>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -12,8 +12,11 @@
 #include "kernel/db/batcher.h"
 #include "kernel/egress/client.h"
 #include "kernel/egress/guard.h"
+#include "kernel/resources/webhooks/delivery_store.h"
 #include "kernel/resources/webhooks/webhook_store.h"
 #include "kernel/runtime/worker.h"
+#include "kernel/workers/webhooks/attempt_recorder.h"
+#include "kernel/workers/webhooks/slots.h"
 
 namespace opensend::webhook_delivery {
 
@@ -21,14 +24,14 @@ namespace opensend::webhook_delivery {
 /// the ladder has ended (HOOK-22).
 std::optional<base::Duration> LadderDelay(int64_t next, double random01);
 
-/// Sends due deliveries: guard, sign, post, record. At most a few attempts per endpoint at once, so
-/// a slow one delays nobody else (HOOK-30).
+/// Sends due deliveries: guard, sign, post, record. Endpoints take turns and each has a few slots,
+/// so a slow one delays nobody else (HOOK-30).
 class WebhookSender {
 public:
     struct Options {
         std::chrono::milliseconds timeout{15'000};
-        size_t per_endpoint = 4;
-        size_t max_in_flight = 256;
+        Slots::Limits slots;
+        base::Duration disable_after{std::chrono::hours(5 * 24)};
         bool single_process = true;
     };
     struct Deps {
@@ -39,6 +42,7 @@ public:
         base::UuidSource& ids;
         base::Random& random;
         const base::Clock& clock;
+        std::function<void()> wake_events = [] {};  // an endpoint was switched off
     };
     WebhookSender(Deps deps, Options options);
     ~WebhookSender();
@@ -46,19 +50,31 @@ public:
 
 private:
     void Loop(runtime::StopToken& stop);
+    void Reap();
     bool ClaimOnce();
+    std::vector<webhooks::ClaimedDelivery> Claim();
     void Attempt(const webhooks::ClaimedDelivery& delivery);
+    std::optional<std::string> Sign(
+        const webhooks::ClaimedDelivery& delivery,
+        const webhooks::Webhook& hook,
+        base::Time now,
+        std::string_view body
+    ) const;
+    void GiveBack(const webhooks::ClaimedDelivery& delivery, bool stop);
     void Finish(webhooks::AttemptRecord record, const egress::FetchResult& result);
     void Submit(webhooks::AttemptRecord record);
+    void Release(const webhooks::ClaimedDelivery& delivery);
 
     Deps deps_;
     Options options_;
     std::string owner_;
     std::atomic<size_t> in_flight_{0};
     std::atomic<bool> stopping_{false};
-    base::Guarded<std::map<model::WebhookId, size_t>> per_endpoint_;
+    base::Guarded<Slots> slots_;
+    AttemptRecorder recorder_;
     std::unique_ptr<db::Batcher<webhooks::AttemptRecord>> records_;
-    std::unique_ptr<runtime::WorkerPool> pool_;
+    // Names of endpoints that answered last are looked up apart from those of the others.
+    std::unique_ptr<runtime::WorkerPool> quick_, slow_;
     std::unique_ptr<runtime::Worker> worker_;
     base::Guarded<runtime::Worker*> wakeable_;  // the worker while it may be woken
 };
