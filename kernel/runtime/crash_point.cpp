@@ -35,4 +35,9 @@ void ReachCrashPoint(std::string_view name) {
     if (++reached == plan.at) kill(getpid(), SIGKILL);
 }
 
+bool HasFault(std::string_view name) {
+    static const char* const fault = std::getenv("OPENSEND_FAULT");
+    return fault != nullptr && name == fault;
+}
+
 }  // namespace opensend::runtime

@@ -305,7 +305,7 @@ SenderRule::Sender SenderRule::Check(const model::TenantId& tenant, const std::s
     if (cached) return *cached;
     Sender sender;
     {
-        db::Reader reader(pool_, db::Scope::AllTenants(), db::Plane::kAccept);
+        db::Reader reader(pool_, db::Scope(tenant), db::Plane::kAccept);
         if (const auto row = reader.First(kSender, {tenant, domain})) {
             sender.id = row->Id<model::DomainId>(0);
             sender.verdict = !row->Bool(1)               ? Verdict::kNotVerified

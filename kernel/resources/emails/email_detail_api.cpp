@@ -55,15 +55,15 @@ std::string EmailAnswer(const std::string& id) {
 }  // namespace
 
 void EmailDetailApi::Mount(api::Router& router) {
-    using model::RouteClass;
-    static constexpr api::RouteTraits kRestricted = {.open_to_restricted = true};
-    static const api::Route<EmailDetailApi> kRoutes[] = {
-        {api::Method::PATCH,    "/emails/:id",         RouteClass::kWrite,      &EmailDetailApi::Update},
-        {                api::Method::POST, "/emails/:id/cancel",    RouteClass::kWrite, &EmailDetailApi::Cancel                       },
-        { api::Method::GET,    "/emails/:id/events",  RouteClass::kRead,                                                           &EmailDetailApi::Events,
-         kRestricted},
-        {                                                                                  api::Method::GET,    "/emails/:id/explain", RouteClass::kRead,                                                           &EmailDetailApi::Explain,
-         kRestricted},
+    using M = api::Method;
+    using A = EmailDetailApi;
+    constexpr auto kRead = model::RouteClass::kRead, kWrite = model::RouteClass::kWrite;
+    static constexpr api::RouteTraits kOpen = {.open_to_restricted = true};
+    static const api::Route<A> kRoutes[] = {
+        {M::PATCH, "/emails/:id",         kWrite, &A::Update,  kOpen},
+        {M::POST,  "/emails/:id/cancel",  kWrite, &A::Cancel,  kOpen},
+        {M::GET,   "/emails/:id/events",  kRead,  &A::Events,  kOpen},
+        {M::GET,   "/emails/:id/explain", kRead,  &A::Explain, kOpen},
     };
     router.Mount(kRoutes, *this);
 }
@@ -104,6 +104,7 @@ api::Answer EmailDetailApi::Update(const std::shared_ptr<api::Call>& call) {
 api::Answer EmailDetailApi::Cancel(const std::shared_ptr<api::Call>& call) {
     const auto id = call->Id<model::EmailId>();
     const auto effect = [&](db::Transaction& tx) -> access::StoredAnswer {
+        VisibleEmail(tx, *call);
         EmailActions actions(deps_.ids, call->now);
         const auto ended = actions.Cancel(tx, call->principal.tenant, id, call->principal.Actor());
         if (ended.changed) {
