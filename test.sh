@@ -17,6 +17,9 @@ git ls-files '*.h' '*.hpp' '*.c' '*.cpp' | xargs -r clang-format --dry-run -Werr
 step "test partners from npm"
 (cd tests/e2e && npm ci --silent --no-audit --no-fund)
 
+step "plugin contract against its releases, as abidiff sees it (a report)"
+contrib/abi/abidiff.sh
+
 step "build with AddressSanitizer and UBSan"
 cmake --preset asan >/dev/null
 cmake --build --preset asan -j "$jobs"

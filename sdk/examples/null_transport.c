@@ -20,7 +20,9 @@ static void Destroy(osp_inst* inst) { free(inst); }
 
 static osp_status GetCaps(osp_inst* inst, osp_transport_caps* caps) {
     (void)inst;
-    if (caps->size < sizeof *caps) return OSP_E_INVALID;
+    /* Room for what is written here; an older host's struct may end behind it. */
+    if (caps->size < offsetof(osp_transport_caps, max_concurrency) + sizeof caps->max_concurrency)
+        return OSP_E_INVALID;
     caps->flags = OSP_TR_BLOCKING | OSP_TR_SMTPUTF8;
     caps->max_batch = 32;
     caps->max_concurrency = 1;

@@ -2,6 +2,7 @@
 // with one macro. Header only, C++17; nothing in here is part of the binary contract.
 #pragma once
 
+#include <cstring>
 #include <exception>
 #include <initializer_list>
 #include <memory>
@@ -282,9 +283,12 @@ template <class C>
 struct TransportEntry : Entry<C> {
     static osp_status GetCaps(osp_inst* inst, osp_transport_caps* out) noexcept {
         return Entry<C>::Run(nullptr, [&] {
-            if (out->size < sizeof *out) throw Error(OSP_E_INVALID, "caps are too short");
-            *out = Entry<C>::Self(inst).Caps();
-            out->size = sizeof *out;
+            if (out->size < offsetof(osp_transport_caps, max_batch))
+                throw Error(OSP_E_INVALID, "caps are too short");
+            // An older host has less room, a newer one more.
+            osp_transport_caps caps = Entry<C>::Self(inst).Caps();
+            caps.size = out->size < sizeof caps ? out->size : uint32_t{sizeof caps};
+            std::memcpy(out, &caps, caps.size);
         });
     }
     static osp_status Send(osp_inst* inst, const osp_batch* batch, osp_error*) noexcept {
