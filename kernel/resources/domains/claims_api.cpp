@@ -165,7 +165,7 @@ api::Answer ClaimsApi::Get(const std::shared_ptr<api::Call>& call) {
 }
 
 api::Answer ClaimsApi::Verify(const std::shared_ptr<api::Call>& call) {
-    constexpr std::string_view kFamily = "domains/claim/verify";
+    static constexpr std::string_view kFamily = "domains/claim/verify";
     const auto id = call->Id<model::DomainId>();
     const model::TenantId& tenant = call->principal.tenant;
     int64_t wanted = 0;

@@ -210,7 +210,7 @@ api::Answer DomainsApi::Delete(const std::shared_ptr<api::Call>& call) {
 }
 
 api::Answer DomainsApi::Verify(const std::shared_ptr<api::Call>& call) {
-    constexpr std::string_view kFamily = "domains/verify";
+    static constexpr std::string_view kFamily = "domains/verify";
     const auto id = call->Id<model::DomainId>();
     const model::TenantId& tenant = call->principal.tenant;
     int64_t wanted = 0;
