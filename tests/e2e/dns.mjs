@@ -1,6 +1,7 @@
 // A small name server whose records the test publishes, over UDP and TCP, and a resolver for
 // verifiers that answers from the same records.
 import dgram from 'node:dgram';
+import { once } from 'node:events';
 import net from 'node:net';
 
 const types = { TXT: 16, MX: 15, CNAME: 5 };
@@ -67,11 +68,6 @@ export class NameServer {
   }
 
   async start() {
-    this.udp = dgram.createSocket('udp4');
-    this.udp.on('message', (query, peer) => this.udp.send(this.answer(query, true), peer.port, peer.address));
-    this.udp.bind(0, '127.0.0.1');
-    await new Promise((done) => this.udp.once('listening', done));
-    this.port = this.udp.address().port;
     this.tcp = net.createServer((socket) => {
       let data = Buffer.alloc(0);
       socket.on('error', () => socket.destroy());
@@ -82,9 +78,23 @@ export class NameServer {
         data = Buffer.alloc(0);
         socket.write(Buffer.concat([Buffer.from([answer.length >> 8, answer.length & 255]), answer]));
       });
-    }).listen(this.port, '127.0.0.1');
-    await new Promise((done) => this.tcp.once('listening', done));
-    return this;
+    });
+    // One number for both; what is free for one protocol may be taken for the other.
+    for (;;) {
+      this.udp = dgram.createSocket('udp4');
+      this.udp.on('message', (query, peer) => this.udp.send(this.answer(query, true), peer.port, peer.address));
+      this.udp.bind(0, '127.0.0.1');
+      await once(this.udp, 'listening');
+      this.port = this.udp.address().port;
+      this.tcp.listen(this.port, '127.0.0.1');
+      try {
+        await once(this.tcp, 'listening');
+        return this;
+      } catch (error) {
+        if (error.code !== 'EADDRINUSE') throw error;
+        this.udp.close();
+      }
+    }
   }
   get address() { return `127.0.0.1:${this.port}`; }
   stop() { this.udp.close(); this.tcp.close(); }
