@@ -8,6 +8,7 @@
 #include "kernel/base/error.h"
 #include "kernel/base/text.h"
 #include "kernel/cli/commands.h"
+#include "kernel/cli/plugin_new.h"
 #include "kernel/cli/plugin_tools.h"
 #include "kernel/json/value.h"
 #include "kernel/listeners/control/control_socket.h"
@@ -170,6 +171,7 @@ void AddPluginCommands(CLI::App& app, Global& global, Run& run) {
     );
     AddPluginFileCommands(*plugins, global, run);
     AddPluginKeyCommands(*plugins, global, run);
+    AddPluginNewCommand(*plugins, run);
     // The server starts itself so to load a file for the first time; see kernel/plugin/scan.
     plugins->add_subcommand("scan-worker", "")->group("")->callback([&] {
         run = []() -> int { plugin::ScanMain(); };

@@ -406,31 +406,37 @@ explicit KindList(K...) -> KindList<sizeof...(K)>;
 /// is the array of "<interface>:<name>", `more_json` is "" or further manifest members with a
 /// leading comma. Then one osp::…Kind<Class>(name, schema) per kind. Once per shared object, at
 /// file scope.
-#define OSP_PLUGIN(id_, version_, kinds_json, more_json, ...)         \
-    OSP_MANIFEST(                                                     \
-        0, "{\"id\":\"" id_ "\",\"version\":\"" version_              \
-           "\",\"sdk\":\"1.0.0\","                                    \
-           "\"min_host\":\"1.0\",\"kinds\":" kinds_json more_json "}" \
-    );                                                                \
-    static constexpr osp::KindList osp_kinds_{__VA_ARGS__};           \
-    static constexpr osp_plugin osp_plugin_{                          \
-        sizeof(osp_plugin),                                           \
-        OSP_MAGIC,                                                    \
-        OSP_ABI_MAJOR,                                                \
-        OSP_ABI_MINOR,                                                \
-        0,                                                            \
-        0,                                                            \
-        id_,                                                          \
-        version_,                                                     \
-        id_,                                                          \
-        "",                                                           \
-        "",                                                           \
-        "",                                                           \
-        osp_kinds_.pointers,                                          \
-        sizeof osp_kinds_.kinds / sizeof(osp_kind),                   \
-        0,                                                            \
-        nullptr,                                                      \
-        nullptr};                                                     \
+#define OSP_PLUGIN(id_, version_, kinds_json, more_json, ...)       \
+    OSP_PLUGIN_WITH_MANIFEST(                                       \
+        id_, version_,                                              \
+        "{\"id\":\"" id_ "\",\"version\":\"" version_               \
+        "\",\"sdk\":\"1.0.0\","                                     \
+        "\"min_host\":\"1.0\",\"kinds\":" kinds_json more_json "}", \
+        __VA_ARGS__                                                 \
+    )
+
+/// The same with the whole manifest as one literal, which repeats id and version.
+#define OSP_PLUGIN_WITH_MANIFEST(id_, version_, manifest_, ...) \
+    OSP_MANIFEST(0, manifest_);                                 \
+    static constexpr osp::KindList osp_kinds_{__VA_ARGS__};     \
+    static constexpr osp_plugin osp_plugin_{                    \
+        sizeof(osp_plugin),                                     \
+        OSP_MAGIC,                                              \
+        OSP_ABI_MAJOR,                                          \
+        OSP_ABI_MINOR,                                          \
+        0,                                                      \
+        0,                                                      \
+        id_,                                                    \
+        version_,                                               \
+        id_,                                                    \
+        "",                                                     \
+        "",                                                     \
+        "",                                                     \
+        osp_kinds_.pointers,                                    \
+        sizeof osp_kinds_.kinds / sizeof(osp_kind),             \
+        0,                                                      \
+        nullptr,                                                \
+        nullptr};                                               \
     extern "C" OSP_EXPORT const osp_plugin* osp_plugin_v1() noexcept { return &osp_plugin_; }
 
 /// The same for one kind; all but `Class` are string literals.
