@@ -42,6 +42,10 @@ struct SmtpScript {
     Fault fault = Fault::kNone;
     std::string greeting = "220 peer.test ESMTP", mail = "250 2.1.0 ok", rcpt = "250 2.1.5 ok",
                 data = "354 go on", dot = "250 2.0.0 queued as PEER1";
+    /// Speaks LMTP instead: one reply for each recipient after the message, the first of these for
+    /// the first; `dot` for those without one.
+    bool lmtp = false;
+    std::vector<std::string> lmtp_dots;
 };
 
 /// Speaks SMTP on a free port of the loopback until it is destroyed, one connection after another.
@@ -148,8 +152,14 @@ private:
             if (line == ".") {
                 if (script.fault == Fault::kResetAfterDot) return false;
                 if (script.fault == Fault::kSilentAfterDot) Idle();
+                const size_t n = message.rcpts.size();
                 if (script.dot[0] == '2') Keep(std::move(message));
-                return !stop_ && Send(fd, script, script.dot);
+                if (!script.lmtp) return !stop_ && Send(fd, script, script.dot);
+                for (size_t i = 0; i < n && !stop_; ++i) {
+                    const bool own = i < script.lmtp_dots.size();
+                    if (!Send(fd, script, own ? script.lmtp_dots[i] : script.dot)) return false;
+                }
+                return !stop_;
             }
             message.data += (line[0] == '.' ? line.substr(1) : line) + "\r\n";
         }
@@ -181,7 +191,8 @@ private:
         std::string verb = line.substr(0, 4);
         for (char& c : verb) c = static_cast<char>(c >= 'a' && c <= 'z' ? c - 32 : c);
         if (verb == "EHLO" && script.fault == Fault::kLongReply) return Endless(fd, script);
-        if (verb == "EHLO" || verb == "HELO") return Send(fd, script, "250 peer.test");
+        if (script.lmtp ? verb == "LHLO" : verb == "EHLO" || verb == "HELO")
+            return Send(fd, script, "250 peer.test");
         if (verb == "MAIL") {
             message = {Path(line), {}, {}};
             if (script.fault == Fault::kHalfReply) return send(fd, "25", 2, MSG_NOSIGNAL) < 0;
