@@ -28,8 +28,8 @@ loud() {
     "$@" >"$work/log" 2>&1 || { cat "$work/log" >&2; fail "failed: $*"; }
 }
 
-for lang in cpp c rust; do
-    for kind in transport auth ratelimit inbound; do
+for lang in ${LANGS:-cpp c rust}; do
+    for kind in ${KINDS:-transport auth ratelimit inbound}; do
         name=acme-$lang-$kind
         loud "$opensend" plugins new --kind "$kind" --lang "$lang" "$name" --in "$projects"
         cd "$projects/$name"

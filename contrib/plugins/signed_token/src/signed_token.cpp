@@ -63,8 +63,8 @@ public:
         const auto reference = osp::Json::Config(args, {"key"})["key"].SecretRef();
         if (!reference) throw osp::Error(OSP_E_CONFIG, "key names a secret");
         key_ = host.Secret(*reference);
-        if (key_.size() < 32 || key_.size() > 1024)
-            throw osp::Error(OSP_E_CONFIG, "the key has 32 to 1024 bytes");
+        if (key_.size() < 16 || key_.size() > 1024)
+            throw osp::Error(OSP_E_CONFIG, "the key has 16 to 1024 bytes");
     }
     ~SignedToken() override { OPENSSL_cleanse(key_.data(), key_.size()); }
 
