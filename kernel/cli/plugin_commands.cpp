@@ -118,16 +118,9 @@ int ReloadPlugins(const Global& global) {
     return root.Find("ok").IsBool() && root.Find("ok").AsBool() ? kSuccess : kFoundProblems;
 }
 
-int CheckPlugin(const std::string& file) {
-    const plugin::InspectReport report = plugin::Inspect(file);
-    for (const std::string& finding : report.findings) std::cout << finding << '\n';
-    if (!report.manifest_json.empty()) std::cout << report.manifest_json << '\n';
-    std::cout << (report.ok ? "good" : "refused") << '\n';
-    return report.ok ? kSuccess : kFoundProblems;
-}
-
 /// Takes a file, or a plugin of the configuration, through the gate and shows each step.
-int ShowSteps(const Global& global, const std::string& target) {
+int ShowSteps(Global global, const std::string& target, const std::string& config_file) {
+    if (!config_file.empty()) global.config_file = config_file;
     plugin::GateRequest request;
     request.name = target;
     request.path = target;
@@ -154,8 +147,6 @@ int ShowSteps(const Global& global, const std::string& target) {
 }  // namespace
 
 void AddPluginCommands(CLI::App& app, Global& global, Run& run) {
-    static std::string file;
-    static bool why = false;
     auto* plugins = app.add_subcommand("plugins", "Plugins");
     plugins->require_subcommand(1);
     plugins->add_subcommand("list", "What is enabled and whether it is up")->callback([&] {
@@ -164,11 +155,10 @@ void AddPluginCommands(CLI::App& app, Global& global, Run& run) {
     plugins
         ->add_subcommand("reload", "Have the running server read its configuration and files again")
         ->callback([&] { run = [&] { return ReloadPlugins(global); }; });
-    auto* check = plugins->add_subcommand("check", "Inspect a file without running it");
-    check->add_option("file", file, "A shared object")->required();
-    check->add_flag("--why", why, "Show every step of the gate; takes a plugin's name, too");
-    check->callback([&] { run = [&] { return why ? ShowSteps(global, file) : CheckPlugin(file); }; }
-    );
+    static const ShowGate show_gate = [&](const std::string& target, const std::string& config) {
+        return ShowSteps(global, target, config);
+    };
+    AddPluginCheckCommand(*plugins, global, run, show_gate);
     AddPluginFileCommands(*plugins, global, run);
     AddPluginKeyCommands(*plugins, global, run);
     AddPluginNewCommand(*plugins, run);

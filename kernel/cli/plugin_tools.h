@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -38,6 +39,9 @@ void PrintSteps(const std::vector<plugin::GateStep>& steps, bool json);
 bool AllPassed(const std::vector<plugin::GateStep>& steps);
 
 void AddPluginFileCommands(CLI::App& plugins, Global& global, Run& run);  // inspect pin add
+/// Shows the gate's steps for a file or a plugin's name; the second is a configuration file, or "".
+using ShowGate = std::function<int(const std::string&, const std::string&)>;
+void AddPluginCheckCommand(CLI::App& plugins, Global& global, Run& run, const ShowGate& show_gate);
 void AddPluginKeyCommands(CLI::App& plugins, Global& global, Run& run);   // keygen sign verify
 
 }  // namespace opensend::cli

@@ -136,10 +136,24 @@ private:
 
 }  // namespace
 
-OSP_AUTH_PLUGIN(
-    ApiKey,
+#define API_KEY_SCHEMA "{\"type\":\"object\",\"additionalProperties\":false}"
+#define API_KEY_CHECK_SECRET "CCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCC"
+
+// The samples for `opensend plugins check`: one stored key, its token, and tokens of good shape
+// with another secret and another reference.
+OSP_PLUGIN(
     "opensend.api_key",
     "1.0.0",
-    "api_key",
-    "{\"type\":\"object\",\"additionalProperties\":false}"
+    "[\"" OSP_KIND_AUTH ":api_key\"]",
+    ",\"config_schema\":{\"api_key\":" API_KEY_SCHEMA
+    "},\"check\":{\"api_key\":{"
+    "\"keys\":{\"Check0000000\":{\"subject\":\"key-1\",\"tenant\":\"tenant-1\","
+    "\"scope\":\"sending_access\","
+    "\"data\":\"opensend.apikey.v1\\u0000Check0000000\\u0000" API_KEY_CHECK_SECRET
+    "\"}},"
+    "\"credential\":\"os_Check0000000" API_KEY_CHECK_SECRET
+    "3DVhFA\","
+    "\"refused\":[\"os_Check0000000DDDDDDDDDDDDDDDDDDDDDDDDDDDDDDDD0OIKMY\","
+    "\"os_Other0000000" API_KEY_CHECK_SECRET "3g7IRE\"]}}",
+    osp::AuthKind<ApiKey>("api_key", API_KEY_SCHEMA)
 )

@@ -459,7 +459,7 @@ constexpr osp_transport_v1 kTransport = {
 #pragma GCC diagnostic ignored "-Wold-style-cast"
 OSP_MANIFEST(
     0,
-    R"json({"id":"opensend.smtp","version":"0.1.0","sdk":"1.0.0","license":"Apache-2.0","kinds":["opensend.transport/1:smtp","opensend.transport/1:smtps"],"min_host":"1.0","isolation":["inproc"],"grants":{"secrets":["*"]}})json"
+    R"json({"id":"opensend.smtp","version":"0.1.0","sdk":"1.0.0","license":"Apache-2.0","kinds":["opensend.transport/1:smtp","opensend.transport/1:smtps"],"min_host":"1.0","isolation":["inproc"],"grants":{"secrets":["*"]},"check":{"smtp":{"config":{"host":"{smtp.host}","port":"{smtp.port}","tls":"none","username":"check","password":{"$secret":"check"},"allow_insecure_auth":true}},"smtps":{"config":{"host":"127.0.0.1","port":9}}}})json"
 );
 #pragma GCC diagnostic pop
 

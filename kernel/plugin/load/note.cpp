@@ -144,6 +144,11 @@ Checked<bool> CheckElf(std::string_view file) {
     return true;
 }
 
+std::vector<std::string_view> NoteDescriptions(std::string_view file) {
+    const auto elf = ReadAt<Elf64_Ehdr>(file, 0);
+    return elf ? FindNotes(file, *elf) : std::vector<std::string_view>();
+}
+
 Checked<Note> ReadNote(std::string_view file) {
     const auto elf = ReadAt<Elf64_Ehdr>(file, 0);
     if (!elf) return Refuse("note", "a shared object", "too few bytes");

@@ -19,6 +19,9 @@ struct Note {
     std::string json;  // ≤ 64 KB
 };
 
+/// What follows the head of each of our notes in a file that passed CheckElf.
+std::vector<std::string_view> NoteDescriptions(std::string_view file);
+
 /// Reads the note of a file that passed CheckElf, without running anything of it.
 Checked<Note> ReadNote(std::string_view file);
 

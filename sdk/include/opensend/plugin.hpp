@@ -2,6 +2,8 @@
 // with one macro. Header only, C++17; nothing in here is part of the binary contract.
 #pragma once
 
+#include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <exception>
 #include <initializer_list>
@@ -109,18 +111,48 @@ private:
     const osp_host* host_;
 };
 
+/// How many tokens of an instance are out, and who waits for the last of them. Thread-safe.
+class OpenTokens {
+public:
+    explicit OpenTokens(const osp_host* host) : host_(host) {}
+    void Add() noexcept { ++count_; }
+    void Remove() noexcept {
+        if (--count_ == 0) Tell();
+    }
+    /// The answer of drain(): OSP_PENDING as long as something is out; `done` is completed then.
+    osp_status Drain(osp_token done) noexcept {
+        waiting_ = done;
+        if (count_ != 0) return OSP_PENDING;
+        return waiting_.exchange(0) == done ? OSP_OK : OSP_PENDING;
+    }
+
+private:
+    void Tell() noexcept {
+        const osp_token done = waiting_.exchange(0);
+        const osp_completion nothing{sizeof nothing, OSP_OK, nullptr, nullptr};
+        if (done != 0) host_->complete(host_, done, &nothing);
+    }
+    const osp_host* host_;
+    std::atomic<uint64_t> count_{0};
+    std::atomic<osp_token> waiting_{0};
+};
+
 /// The duty to complete one token. Move-only; dropped without an answer it completes as INTERNAL,
 /// so that nothing waits for ever. Any thread may hold it.
 class Completion {
 public:
-    Completion(const osp_host* host, osp_token token) : host_(host), token_(token) {}
+    Completion(const osp_host* host, osp_token token, OpenTokens* open = nullptr) noexcept
+        : host_(host), token_(token), open_(open) {
+        if (open_ != nullptr) open_->Add();
+    }
     Completion(Completion&& other) noexcept
-        : host_(other.host_), token_(std::exchange(other.token_, 0)) {}
+        : host_(other.host_), token_(std::exchange(other.token_, 0)), open_(other.open_) {}
     Completion& operator=(Completion&& other) noexcept {
         if (this != &other) {
             Drop();
             host_ = other.host_;
             token_ = std::exchange(other.token_, 0);
+            open_ = other.open_;
         }
         return *this;
     }
@@ -152,10 +184,13 @@ private:
     }
     bool Finish(osp_status status, const void* result, osp_error* error) noexcept {
         const osp_completion completion{sizeof completion, status, result, error};
-        return host_->complete(host_, std::exchange(token_, 0), &completion) == OSP_OK;
+        const bool taken = host_->complete(host_, std::exchange(token_, 0), &completion) == OSP_OK;
+        if (open_ != nullptr) open_->Remove();
+        return taken;
     }
     const osp_host* host_;
     osp_token token_;
+    OpenTokens* open_;
 };
 
 /// What every kind shares. The constructor of a plugin's class takes the osp_create_args.
@@ -164,19 +199,21 @@ public:
     /// OSP_INST_*; a class hides it with its own.
     static constexpr uint32_t kInstanceFlags = 0;
 
-    explicit Instance(const osp_create_args& args) : host(args.host) {}
+    explicit Instance(const osp_create_args& args) : host(args.host), open_tokens(args.host) {}
     virtual ~Instance() = default;
     Instance(const Instance&) = delete;
     Instance& operator=(const Instance&) = delete;
 
     virtual void Start() {}
-    /// Returns when nothing is out any more, at the latest at the deadline.
+    /// Hurries what is out; may wait for it up to the deadline. What is still out afterwards keeps
+    /// the instance alive until then, without a word from here.
     virtual void Drain(osp_time /*deadline*/) {}
     /// Joins every thread.
     virtual void Stop() {}
     virtual int32_t Health() const { return OSP_HEALTH_UP; }
 
     const Host host;
+    OpenTokens open_tokens;
 };
 
 class Transport : public Instance {
@@ -236,8 +273,8 @@ struct Entry {
     }
     /// Runs `call(completion)`; what it throws answers the token if that is still open here.
     template <class F>
-    static osp_status Answer(const osp_host* host, osp_token token, F&& call) noexcept {
-        Completion done(host, token);
+    static osp_status Answer(C& self, osp_token token, F&& call) noexcept {
+        Completion done(self.host.raw(), token, &self.open_tokens);
         osp_error error{};
         error.size = sizeof error;
         const osp_status status = Run(&error, [&] { call(std::move(done)); });
@@ -256,8 +293,9 @@ struct Entry {
     static osp_status Start(osp_inst* inst, osp_error* error) noexcept {
         return Run(error, [&] { Self(inst).Start(); });
     }
-    static osp_status Drain(osp_inst* inst, osp_token /*done*/, osp_time deadline) noexcept {
-        return Run(nullptr, [&] { Self(inst).Drain(deadline); });
+    static osp_status Drain(osp_inst* inst, osp_token done, osp_time deadline) noexcept {
+        const osp_status status = Run(nullptr, [&] { Self(inst).Drain(deadline); });
+        return status < 0 ? status : Self(inst).open_tokens.Drain(done);
     }
     static void Stop(osp_inst* inst) noexcept {
         Run(nullptr, [&] { Self(inst).Stop(); });
@@ -295,7 +333,7 @@ struct TransportEntry : Entry<C> {
         C& self = Entry<C>::Self(inst);
         for (uint32_t i = 0; i < batch->n; ++i) {
             const osp_msg& message = At(batch->msgs, batch->stride, i);
-            Entry<C>::Answer(self.host.raw(), message.token, [&](Completion&& done) {
+            Entry<C>::Answer(self, message.token, [&](Completion&& done) {
                 self.Deliver(message, std::move(done));
             });
         }
@@ -316,7 +354,7 @@ struct AuthEntry : Entry<C> {
     static osp_status
     Authenticate(osp_inst* inst, const osp_auth_req* request, osp_error*) noexcept {
         C& self = Entry<C>::Self(inst);
-        Entry<C>::Answer(self.host.raw(), request->token, [&](Completion&& done) {
+        Entry<C>::Answer(self, request->token, [&](Completion&& done) {
             self.Authenticate(*request, std::move(done));
         });
         return OSP_PENDING;
@@ -357,7 +395,7 @@ template <class C>
 struct InboundEntry : Entry<C> {
     static osp_status Handle(osp_inst* inst, const osp_http_req* request, osp_error*) noexcept {
         C& self = Entry<C>::Self(inst);
-        Entry<C>::Answer(self.host.raw(), request->token, [&](Completion&& done) {
+        Entry<C>::Answer(self, request->token, [&](Completion&& done) {
             self.Handle(*request, std::move(done));
         });
         return OSP_PENDING;
