@@ -159,6 +159,7 @@ void AddPluginCommands(CLI::App& app, Global& global, Run& run) {
         return ShowSteps(global, target, config);
     };
     AddPluginCheckCommand(*plugins, global, run, show_gate);
+    AddPluginRunCommands(*plugins, global, run);
     AddPluginFileCommands(*plugins, global, run);
     AddPluginKeyCommands(*plugins, global, run);
     AddPluginNewCommand(*plugins, run);

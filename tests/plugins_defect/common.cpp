@@ -84,19 +84,21 @@ Common::Common(const osp_create_args& args) : host(args.host) {
     }
     if (Is("life.memory-50")) static_cast<void>(!std::malloc(200));
     if (Is("life.files-50")) static_cast<void>(!dup(0));
-    if (Is("life.create-quiet")) OnStart();
+    if (Is("life.create-quiet")) {
+        ended = false;
+        thread = new std::thread([] {
+            while (!ended) usleep(1000);
+        });
+    }
     ++alive;
     one_died = false;
 }
 
 Common::~Common() {
-    if (!started && Is("life.unstarted")) Crash();
-    if (Is("life.quiet-after-stop")) {
+    if (thread != nullptr) {
         ended = true;
-        started = true;
-        Common& self = *this;
-        static_cast<std::thread*>(self.thread)->join();
-        delete static_cast<std::thread*>(self.thread);
+        static_cast<std::thread*>(thread)->join();
+        delete static_cast<std::thread*>(thread);
     }
     --alive;
     one_died = true;
@@ -114,12 +116,6 @@ void Common::OnStart() {
             }
         });
     }
-    if (Is("life.create-quiet") && thread == nullptr) {
-        ended = false;
-        thread = new std::thread([] {
-            while (!ended) usleep(1000);
-        });
-    }
     if (Is("life.threads-50")) std::thread([] { pause(); }).detach();
     const auto* timers = host.Service<osp_host_timer_v1>(OSP_HOST_TIMER);
     if (timers != nullptr)
@@ -131,18 +127,12 @@ void Common::OnStart() {
 void Common::OnStop() {
     const auto* timers = host.Service<osp_host_timer_v1>(OSP_HOST_TIMER);
     if (timers != nullptr && !Is("life.timers")) timers->disarm(host.raw(), timer);
-    if (Is("life.create-quiet") && thread != nullptr) {
-        ended = true;
-        static_cast<std::thread*>(thread)->join();
-        delete static_cast<std::thread*>(thread);
-        thread = nullptr;
-    }
 }
 
 void Common::OnCall() {
     ++calls;
     if (!started && Is("life.early-call")) Crash();
-    if (Is("life.two") && one_died && alive > 0) throw std::string("the other one is gone");
+    if (Is("life.two") && one_died && alive > 0) Crash();
     if (Is("call.memory")) static_cast<void>(!std::malloc(512));
     if (Is("hyg.secret-log")) host.Log(OSP_LOG_INFO, "secret " + secret);
     if (Is("hyg.silent")) {

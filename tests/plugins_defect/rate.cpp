@@ -48,7 +48,7 @@ public:
             uint64_t& tat = tats_[KeyOf(request)];
             const uint64_t back = CostOf(request) * (Is("rl.refund") ? 2 : 1);
             if (Is("rl.refund-floor")) {
-                tat = std::max(tat, now) - back;
+                tat -= back;
                 continue;
             }
             tat = std::max(tat - std::min(back, tat), now);

@@ -3,7 +3,6 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -14,16 +13,13 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
-#include <optional>
+#include <map>
 
 #include "kernel/plugin/check/check.h"
 #include "kernel/plugin/check/trial.h"
-#include "kernel/plugin/load/note.h"
 
 namespace opensend::plugin_check {
 namespace {
-
-constexpr size_t kMaxFileBytes = 64u * 1024 * 1024;
 
 struct Outcome {
     Verdict verdict = Verdict::kPass;
@@ -147,7 +143,8 @@ bool Matches(const std::string& id, const std::vector<std::string>& beginnings) 
 /// What other checks stand on: they run even when nobody asked for them.
 bool IsGround(const Check& check) {
     return std::string_view(check.id) == "load.opens" ||
-           std::string_view(check.id) == "life.create";
+           std::string_view(check.id) == "life.create" ||
+           std::string_view(check.id) == "kind.slots";
 }
 
 class Runner {
@@ -185,8 +182,8 @@ private:
     std::string MissingFor(const std::string& kind) const {
         if (target_.manifest.empty()) return "a note that can be read";
         if (!broken_load_.empty()) return broken_load_;
-        const bool lifeless = std::count(no_life_.begin(), no_life_.end(), kind) != 0;
-        return lifeless ? "life.create" : "";
+        const auto broken = broken_kinds_.find(kind);
+        return broken == broken_kinds_.end() ? "" : broken->second;
     }
     /// A check whose ground is missing says so instead of failing as well.
     void RunOn(const Check& check, const std::string& kind) {
@@ -200,7 +197,7 @@ private:
             if (kind.empty()) {
                 broken_load_ = check.id;
             } else {
-                no_life_.push_back(kind);
+                broken_kinds_.emplace(kind, check.id);
             }
         }
         Put(check, kind, std::move(outcome),
@@ -231,25 +228,8 @@ private:
     const Options& options_;
     Report& report_;
     std::string broken_load_;
-    std::vector<std::string> no_life_;
+    std::map<std::string, std::string> broken_kinds_;  // and the check that says so
 };
-
-/// The bytes of a regular file that may be looked at.
-std::optional<std::string> ReadFile(const std::string& path, std::string& problem) {
-    struct stat status {};
-    if (stat(path.c_str(), &status) != 0) {
-        problem = std::strerror(errno);
-        return std::nullopt;
-    }
-    if (!S_ISREG(status.st_mode) || static_cast<size_t>(status.st_size) > kMaxFileBytes) {
-        problem = "not a regular file of at most 64 MB";
-        return std::nullopt;
-    }
-    std::ifstream file(path, std::ios::binary);
-    std::string bytes((std::istreambuf_iterator<char>(file)), {});
-    if (!file) problem = "it cannot be read";
-    return problem.empty() ? std::optional(std::move(bytes)) : std::nullopt;
-}
 
 }  // namespace
 
@@ -257,27 +237,11 @@ Report RunChecks(const std::string& path, const Options& options) {
     Report report;
     std::error_code ignored;
     report.path = std::filesystem::absolute(path, ignored).string();
-    auto bytes = ReadFile(report.path, report.problem);
-    if (!bytes) return report;
-    std::string scratch =
-        (std::filesystem::temp_directory_path() / "opensend-check-XXXXXX").string();
-    if (mkdtemp(scratch.data()) == nullptr) {
-        report.problem = "no folder for the checks' files";
-        return report;
-    }
-    Target target{report.path, std::move(*bytes), {}, {}, scratch, options.config};
-    if (plugin::CheckElf(target.bytes).ok()) {
-        const auto note = plugin::ReadNote(target.bytes);
-        const auto manifest = note.ok()
-                                  ? plugin::ParseManifest(note->json)
-                                  : plugin::Checked<plugin::Manifest>(base::Failure{note.error()});
-        if (manifest.ok()) {
-            target.manifest = note->json;
-            target.kinds = manifest->kinds;
-        }
-    }
-    Runner(std::move(target), options, report).Run();
-    std::filesystem::remove_all(scratch, ignored);
+    const Scratch scratch;
+    auto target = ReadTarget(report.path, scratch.path(), report.problem);
+    if (!target) return report;
+    target->config = options.config;
+    Runner(std::move(*target), options, report).Run();
     return report;
 }
 

@@ -16,17 +16,10 @@
 #include "kernel/plugin/check/host/check_host.h"
 #include "kernel/plugin/check/host/services.h"
 #include "kernel/plugin/check/host/smtp_peer.h"
+#include "kernel/plugin/check/target.h"
 #include "kernel/plugin/check/verdict.h"
 
 namespace opensend::plugin_check {
-
-/// The file under test.
-struct Target {
-    std::string path, bytes, manifest;  // the manifest is empty when the note cannot be read
-    std::vector<std::string> kinds;     // "<interface>:<name>"
-    std::string scratch;                // a folder that goes away
-    std::string config;                 // of every kind; empty: what the manifest or schema says
-};
 
 /// A kind of the loaded plugin with its tables imported; only that of its interface is filled.
 struct Kind {

@@ -37,10 +37,6 @@ void CreatesQuietly(Trial& trial) {
     const std::string after = ThreadsNow();
     Require(has_peer || before == after, base::Cat("threads before: ", before, ", after: ", after));
 }
-void DestroysUnstarted(Trial& trial) {
-    for (int i = 0; i < 3; ++i) Life life(trial, trial.config());
-}
-
 /// Fifty lives; `look` before and after, once the first ones have filled caches.
 template <class Look>
 void FiftyLives(Trial& trial, const Look& look, long more = 0) {
@@ -224,42 +220,40 @@ void UnknownExtension(Trial& trial) {
 
 constexpr Check kLifecycle[] = {
     {"life.create",           "*", "create takes the sample configuration",
-     "put check.<kind>.config into the manifest",                                                                                                 Creates          },
-    {"life.start",            "*", "start succeeds",                                             "do not demand a reachable provider in start()", Starts           },
-    {"life.start-time",       "*", "create and start end in time",                               "connect lazily",                                StartsInTime     },
+     "put check.<kind>.config into the manifest",                                                                                                 Creates        },
+    {"life.start",            "*", "start succeeds",                                             "do not demand a reachable provider in start()", Starts         },
+    {"life.start-time",       "*", "create and start end in time",                               "connect lazily",                                StartsInTime   },
     {"life.create-quiet",     "*", "create starts no thread",                                    "start threads in start()",
-     CreatesQuietly                                                                                                                                                },
-    {"life.unstarted",        "*", "An instance that never started can be destroyed",
-     "destroy() must not need stop()",                                                                                                            DestroysUnstarted},
+     CreatesQuietly                                                                                                                                              },
     {"life.threads-50",       "*", "Fifty lives leave no thread",                                "join every thread in stop()",
-     LeavesNoThread                                                                                                                                                },
+     LeavesNoThread                                                                                                                                              },
     {"life.files-50",         "*", "Fifty lives leave no open file",
-     "close what was opened in stop() or destroy()",                                                                                              LeavesNoFile     },
+     "close what was opened in stop() or destroy()",                                                                                              LeavesNoFile   },
     {"life.memory-50",        "*", "Fifty lives leave no memory",                                "free the instance in destroy()",
-     LeavesNoMemory                                                                                                                                                },
+     LeavesNoMemory                                                                                                                                              },
     {"life.process",          "*", "A life changes nothing of the process",
-     "no signal(), setlocale(), umask(), chdir(), setenv()",                                                                                      LeavesProcess    },
+     "no signal(), setlocale(), umask(), chdir(), setenv()",                                                                                      LeavesProcess  },
     {"life.two",              "*", "Two instances do not share their end",
-     "no mutable state outside of the instance",                                                                                                  TwoAtOnce        },
+     "no mutable state outside of the instance",                                                                                                  TwoAtOnce      },
     {"life.again",            "*", "A new instance works after the end of an old one",
-     "no mutable state outside of the instance",                                                                                                  LivesAgain       },
+     "no mutable state outside of the instance",                                                                                                  LivesAgain     },
     {"life.drain-idle",       "*", "drain without work is done, once",
-     "return OSP_OK, or complete `done` after OSP_PENDING",                                                                                       DrainsIdle       },
+     "return OSP_OK, or complete `done` after OSP_PENDING",                                                                                       DrainsIdle     },
     {"life.drain-used",       "*", "drain after calls is done in time",                          "count what is out",
-     DrainsAfterCalls                                                                                                                                              },
+     DrainsAfterCalls                                                                                                                                            },
     {"life.quiet-after-stop", "*", "The host is not called after stop()",
-     "join threads and disarm timers in stop()",                                                                                                  QuietAfterStop   },
+     "join threads and disarm timers in stop()",                                                                                                  QuietAfterStop },
     {"life.threads-stop",     "*", "stop() joins every thread",                                  "join in stop(), not in destroy()",
-     NoThreadAfterStop                                                                                                                                             },
-    {"life.timers",           "*", "stop() disarms every timer",                                 "disarm in stop()",                              DisarmsTimers    },
+     NoThreadAfterStop                                                                                                                                           },
+    {"life.timers",           "*", "stop() disarms every timer",                                 "disarm in stop()",                              DisarmsTimers  },
     {"life.early-call",       "*", "A call before start() is answered or refused",
-     "start from a state that can answer",                                                                                                        AnswersEarly     },
+     "start from a state that can answer",                                                                                                        AnswersEarly   },
     {"life.drain-busy",       "*", "drain() with a call under way says so and is done after it",
-     "count what is out; OSP_OK means nothing is",                                                                                                DrainsWhileBusy  },
+     "count what is out; OSP_OK means nothing is",                                                                                                DrainsWhileBusy},
     {"life.health",           "*", "health tells a state that exists",                           "write state only; one of OSP_HEALTH_",
-     HealthAnswers                                                                                                                                                 },
+     HealthAnswers                                                                                                                                               },
     {"life.extensions",       "*", "Unknown extensions are null",                                "compare the whole id",
-     UnknownExtension                                                                                                                                              },
+     UnknownExtension                                                                                                                                            },
 };
 
 }  // namespace

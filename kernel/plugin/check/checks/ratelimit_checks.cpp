@@ -184,7 +184,7 @@ void OverBurst(Trial& trial) {
 }
 void HugeNumbers(Trial& trial) {
     const auto life = Frozen(trial);
-    const Bucket bucket{"check:huge", uint64_t{1} << 50, uint64_t{1} << 60, 0xffffffffu, 0, 0};
+    const Bucket bucket{"check:huge", uint64_t{1} << 50, uint64_t{1} << 60, 1u << 14, 0, 0};
     const Limited limited = Acquire(trial, *life, {bucket});
     if (limited.status < 0) return;
     Require(limited.results[0].allowed == 1, "cost times interval overflowed");

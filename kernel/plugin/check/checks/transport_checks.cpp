@@ -211,9 +211,10 @@ void CancelStranger(Trial& trial) {
     trial.kind().transport.cancel(life->inst(), 0xdead);
     const Sent sent = Send(trial, *life, {PlainMail()});
     RequireAll(sent);
+    const size_t before = trial.host.double_completions();
     trial.kind().transport.cancel(life->inst(), sent.tokens[0]);
+    Require(trial.host.double_completions() == before, "cancel completed a token again");
     RequireAll(Send(trial, *life, {PlainMail("later")}));
-    Require(trial.host.double_completions() == 0, "cancel completed a token again");
 }
 void ProbeReturns(Trial& trial) {
     if (trial.kind().transport.probe == nullptr) throw NotHere{"it has no probe()"};

@@ -12,6 +12,8 @@
 namespace opensend::plugin_check {
 namespace {
 
+constexpr int kConnections = 6;
+
 std::string PathOf(const std::string& line) {
     const size_t open = line.find('<'), end = line.find('>');
     return open == std::string::npos || end == std::string::npos || end < open
@@ -22,7 +24,7 @@ std::string PathOf(const std::string& line) {
 }  // namespace
 
 SmtpPeer::SmtpPeer() {
-    listener_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    listener_ = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -32,13 +34,15 @@ SmtpPeer::SmtpPeer() {
         getsockname(listener_, plain, &length) != 0)
         throw Failed{"the check found no port for its SMTP server"};
     port_ = ntohs(address.sin_port);
-    thread_ =
-        std::make_unique<runtime::Worker>("check-peer", [this](runtime::StopToken&) { Serve(); });
+    for (int i = 0; i < kConnections; ++i)
+        threads_.push_back(std::make_unique<runtime::Worker>(
+            "check-peer", [this](runtime::StopToken&) { Serve(); }
+        ));
 }
 
 SmtpPeer::~SmtpPeer() {
     stop_ = true;
-    thread_.reset();
+    threads_.clear();
     close(listener_);
 }
 
@@ -59,8 +63,8 @@ void SmtpPeer::Use(Script script) {
 
 void SmtpPeer::Forget() {
     const std::lock_guard lock(mutex_);
-    messages_.clear();
-    commands_.clear();
+    messages_ = {};
+    commands_ = {};
 }
 
 void SmtpPeer::Serve() {
@@ -69,8 +73,8 @@ void SmtpPeer::Serve() {
         if (poll(&ready, 1, 20) <= 0) continue;
         const int fd = accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
         if (fd < 0) continue;
-        buffer_.clear();
-        Talk(fd, CurrentScript());
+        Wire wire{fd, {}};
+        Talk(wire, CurrentScript());
         close(fd);
     }
 }
@@ -84,57 +88,57 @@ void SmtpPeer::Idle() const {
     while (!stop_) poll(nullptr, 0, 20);
 }
 
-bool SmtpPeer::Send(int fd, const Script& script, const std::string& text) const {
+bool SmtpPeer::Send(Wire& wire, const Script& script, const std::string& text) const {
     if (script.fault == Fault::kSlow) poll(nullptr, 0, 20);
     const std::string line = text + "\r\n";
     const size_t step = script.fault == Fault::kOneByteAtATime ? 1 : line.size();
     for (size_t at = 0; at < line.size(); at += step) {
-        if (send(fd, line.data() + at, step, MSG_NOSIGNAL) < 0) return false;
+        if (send(wire.fd, line.data() + at, step, MSG_NOSIGNAL) < 0) return false;
     }
     return true;
 }
 
-bool SmtpPeer::ReadLine(int fd, std::string& line) {
+bool SmtpPeer::ReadLine(Wire& wire, std::string& line) {
     for (;;) {
-        const size_t end = buffer_.find("\r\n");
+        const size_t end = wire.buffer.find("\r\n");
         if (end != std::string::npos) {
-            line = buffer_.substr(0, end);
-            buffer_.erase(0, end + 2);
+            line = wire.buffer.substr(0, end);
+            wire.buffer.erase(0, end + 2);
             return true;
         }
-        pollfd ready{fd, POLLIN, 0};
+        pollfd ready{wire.fd, POLLIN, 0};
         if (stop_) return false;
         if (poll(&ready, 1, 20) <= 0) continue;
         char chunk[4096];
-        const ssize_t got = recv(fd, chunk, sizeof chunk, 0);
-        if (got <= 0 || buffer_.size() > 64u * 1024 * 1024) return false;
-        buffer_.append(chunk, static_cast<size_t>(got));
+        const ssize_t got = recv(wire.fd, chunk, sizeof chunk, 0);
+        if (got <= 0 || wire.buffer.size() > 64u * 1024 * 1024) return false;
+        wire.buffer.append(chunk, static_cast<size_t>(got));
     }
 }
 
-bool SmtpPeer::Greet(int fd, const Script& script) const {
+bool SmtpPeer::Greet(Wire& wire, const Script& script) const {
     if (script.fault == Fault::kResetOnConnect) return false;
     if (script.fault == Fault::kSilentOnConnect) Idle();
-    return !stop_ && Send(fd, script, script.greeting);
+    return !stop_ && Send(wire, script, script.greeting);
 }
 
-bool SmtpPeer::Endless(int fd, const Script& script) const {
-    while (!stop_ && Send(fd, script, "250-" + std::string(500, 'x'))) {
+bool SmtpPeer::Endless(Wire& wire, const Script& script) const {
+    while (!stop_ && Send(wire, script, "250-" + std::string(500, 'x'))) {
     }
     return false;
 }
 
-bool SmtpPeer::TakeData(int fd, const Script& script, PeerMessage message) {
-    if (!Send(fd, script, script.data)) return false;
+bool SmtpPeer::TakeData(Wire& wire, const Script& script, PeerMessage message) {
+    if (!Send(wire, script, script.data)) return false;
     if (script.data[0] != '3') return true;
     if (script.fault == Fault::kResetAfterData) return false;
     std::string line;
-    while (ReadLine(fd, line)) {
+    while (ReadLine(wire, line)) {
         if (line == ".") {
             if (script.fault == Fault::kResetAfterDot) return false;
             if (script.fault == Fault::kSilentAfterDot) Idle();
             if (script.dot[0] == '2') Keep(std::move(message));
-            return !stop_ && Send(fd, script, script.dot);
+            return !stop_ && Send(wire, script, script.dot);
         }
         message.data += (line[0] == '.' ? line.substr(1) : line) + "\r\n";
     }
@@ -146,52 +150,54 @@ void SmtpPeer::Keep(PeerMessage message) {
     messages_.push_back(std::move(message));
 }
 
-void SmtpPeer::Talk(int fd, const Script& script) {
-    if (!Greet(fd, script)) return;
+void SmtpPeer::Talk(Wire& wire, const Script& script) {
+    if (!Greet(wire, script)) return;
     PeerMessage message;
     std::string line;
-    while (ReadLine(fd, line)) {
+    while (ReadLine(wire, line)) {
         {
             const std::lock_guard lock(mutex_);
             commands_.push_back(line);
         }
-        if (!Answer(fd, script, line, message)) return;
+        if (!Answer(wire, script, line, message)) return;
     }
 }
 
 /// Takes whatever it gets: AUTH PLAIN with or without an initial answer, AUTH LOGIN with two more.
-bool SmtpPeer::Authenticate(int fd, const Script& script, const std::string& line) {
+bool SmtpPeer::Authenticate(Wire& wire, const Script& script, const std::string& line) {
     const bool login = line.find("LOGIN") != std::string::npos;
     const auto words = base::Split(line, ' ');
     int more = (login ? 2 : 1) - (words.size() > 2 ? 1 : 0);
     std::string answer;
     for (; more > 0; --more) {
-        if (!Send(fd, script, "334 VXNlcm5hbWU6") || !ReadLine(fd, answer)) return false;
+        if (!Send(wire, script, "334 VXNlcm5hbWU6") || !ReadLine(wire, answer)) return false;
     }
-    return Send(fd, script, "235 2.7.0 welcome");
+    return Send(wire, script, "235 2.7.0 welcome");
 }
 
-bool SmtpPeer::Answer(int fd, const Script& script, const std::string& line, PeerMessage& message) {
+bool SmtpPeer::Answer(
+    Wire& wire, const Script& script, const std::string& line, PeerMessage& message
+) {
     std::string verb = line.substr(0, 4);
     for (char& c : verb) c = static_cast<char>(c >= 'a' && c <= 'z' ? c - 32 : c);
-    if (verb == "EHLO" && script.fault == Fault::kLongReply) return Endless(fd, script);
-    if (verb == "EHLO") return Send(fd, script, "250-peer.test\r\n250 AUTH PLAIN LOGIN");
-    if (verb == "HELO") return Send(fd, script, "250 peer.test");
-    if (verb == "AUTH") return Authenticate(fd, script, line);
+    if (verb == "EHLO" && script.fault == Fault::kLongReply) return Endless(wire, script);
+    if (verb == "EHLO") return Send(wire, script, "250-peer.test\r\n250 AUTH PLAIN LOGIN");
+    if (verb == "HELO") return Send(wire, script, "250 peer.test");
+    if (verb == "AUTH") return Authenticate(wire, script, line);
     if (verb == "MAIL") {
         message = {PathOf(line), {}, {}};
-        if (script.fault == Fault::kHalfReply) return send(fd, "25", 2, MSG_NOSIGNAL) < 0;
-        if (script.fault == Fault::kGarbageReply) return Send(fd, script, "no reply at all");
-        return Send(fd, script, script.mail);
+        if (script.fault == Fault::kHalfReply) return send(wire.fd, "25", 2, MSG_NOSIGNAL) < 0;
+        if (script.fault == Fault::kGarbageReply) return Send(wire, script, "no reply at all");
+        return Send(wire, script, script.mail);
     }
     if (verb == "RCPT") {
         if (script.rcpt[0] == '2') message.rcpts.push_back(PathOf(line));
-        return Send(fd, script, script.rcpt);
+        return Send(wire, script, script.rcpt);
     }
-    if (verb == "DATA") return TakeData(fd, script, message);
-    if (verb == "QUIT") return Send(fd, script, "221 bye") && false;
-    if (verb == "RSET" || verb == "NOOP") return Send(fd, script, "250 ok");
-    return Send(fd, script, "500 5.5.1 what?");
+    if (verb == "DATA") return TakeData(wire, script, message);
+    if (verb == "QUIT") return Send(wire, script, "221 bye") && false;
+    if (verb == "RSET" || verb == "NOOP") return Send(wire, script, "250 ok");
+    return Send(wire, script, "500 5.5.1 what?");
 }
 
 }  // namespace opensend::plugin_check

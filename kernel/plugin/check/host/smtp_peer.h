@@ -31,7 +31,7 @@ struct PeerMessage {
     std::string data;  // dots already removed
 };
 
-/// Speaks SMTP on a free port of the loopback until it is destroyed, one connection after another.
+/// Speaks SMTP on a free port of the loopback until it is destroyed, a few connections at once.
 class SmtpPeer {
 public:
     /// Replies that differ from the usual ones.
@@ -53,28 +53,31 @@ public:
     void Forget();
 
 private:
+    struct Wire {
+        int fd;
+        std::string buffer;
+    };
     void Serve();
     Script CurrentScript() const;
     void Idle() const;
-    bool Send(int fd, const Script& script, const std::string& text) const;
-    bool ReadLine(int fd, std::string& line);
-    bool Greet(int fd, const Script& script) const;
-    bool Endless(int fd, const Script& script) const;
-    bool TakeData(int fd, const Script& script, PeerMessage message);
+    bool Send(Wire& wire, const Script& script, const std::string& text) const;
+    bool ReadLine(Wire& wire, std::string& line);
+    bool Greet(Wire& wire, const Script& script) const;
+    bool Endless(Wire& wire, const Script& script) const;
+    bool TakeData(Wire& wire, const Script& script, PeerMessage message);
     void Keep(PeerMessage message);
-    void Talk(int fd, const Script& script);
-    bool Authenticate(int fd, const Script& script, const std::string& line);
-    bool Answer(int fd, const Script& script, const std::string& line, PeerMessage& message);
+    void Talk(Wire& wire, const Script& script);
+    bool Authenticate(Wire& wire, const Script& script, const std::string& line);
+    bool Answer(Wire& wire, const Script& script, const std::string& line, PeerMessage& message);
 
     mutable std::mutex mutex_;
     Script script_;
     std::vector<PeerMessage> messages_;
     std::vector<std::string> commands_;
-    std::string buffer_;  // of the connection being served
     int listener_ = -1;
     uint16_t port_ = 0;
     std::atomic<bool> stop_{false};
-    std::unique_ptr<runtime::Worker> thread_;
+    std::vector<std::unique_ptr<runtime::Worker>> threads_;
 };
 
 }  // namespace opensend::plugin_check
