@@ -82,8 +82,8 @@ Common::Common(const osp_create_args& args) : host(args.host) {
         if (Is("config.secret-missing") && error.code() == OSP_E_NOTFOUND) Crash();
         throw;
     }
-    if (Is("life.memory-50")) static_cast<void>(!std::malloc(200));
-    if (Is("life.files-50")) static_cast<void>(!dup(0));
+    if (Is("life.leak-memory")) static_cast<void>(!std::malloc(200));
+    if (Is("life.leak-files")) static_cast<void>(!dup(0));
     if (Is("life.create-quiet")) {
         ended = false;
         thread = new std::thread([] {
@@ -116,7 +116,7 @@ void Common::OnStart() {
             }
         });
     }
-    if (Is("life.threads-50")) std::thread([] { pause(); }).detach();
+    if (Is("life.leak-threads")) std::thread([] { pause(); }).detach();
     const auto* timers = host.Service<osp_host_timer_v1>(OSP_HOST_TIMER);
     if (timers != nullptr)
         timer = timers->arm(

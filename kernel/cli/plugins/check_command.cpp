@@ -21,7 +21,11 @@ struct CheckFlags {
     bool why = false, list = false, all = false;
 };
 
-int ListChecks(bool json) {
+int ListChecks(bool json, bool all) {
+    if (all && !json) {
+        std::cout << checks::CatalogueText();
+        return kGood;
+    }
     if (!json) {
         for (const auto& entry : checks::Catalogue())
             std::cout << entry.id << "  " << entry.sentence << '\n';
@@ -32,7 +36,7 @@ int ListChecks(bool json) {
 }
 
 int RunPluginChecks(const Global& global, CheckFlags& flags) {
-    if (flags.list) return ListChecks(global.json);
+    if (flags.list) return ListChecks(global.json, flags.all);
     try {
         if (!flags.config_file.empty()) flags.options.config = ReadSmallFile(flags.config_file);
     } catch (const base::Error& error) {
@@ -69,7 +73,7 @@ void AddPluginCheckCommand(CLI::App& plugins, Global& global, Run& run, const Sh
     );
     check->add_option("file", flags.file, "A shared object; with --why also a plugin's name");
     check->add_flag("--why", flags.why, "Show the steps of the server's gate and run nothing");
-    check->add_flag("--list", flags.list, "Show what is checked");
+    check->add_flag("--list", flags.list, "Show what is checked; with --all as a table with hints");
     check->add_flag("--all", flags.all, "Show what passed and what does not apply, too");
     check->add_option("--only", flags.options.only, "Only ids that begin so; repeatable");
     check->add_option("--skip", flags.options.skip, "No ids that begin so; repeatable");

@@ -45,8 +45,8 @@ public:
         try {
             Trial trial(target_, kind, 1);
             trial.host.keeps_answers = false;
-            const auto life = Life::Started(trial);
-            const std::string& iface = trial.kind().iface;
+            auto life = Life::Started(trial);
+            const std::string iface = trial.kind().iface;
             if (iface == OSP_KIND_TRANSPORT) {
                 Mails(trial, *life, kind);
             } else {
@@ -55,6 +55,8 @@ public:
                                                                  : "handle";
                 Line(trial, kind, call, 1, [&] { return AskOnce(trial, *life).took_ns; });
             }
+            life.reset();
+            trial.Close();
         } catch (const Failed& failed) {
             report_.costs.push_back({kind, "", 0, 0, 0, 0, failed.why});
         } catch (const NotHere& reason) {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "kernel/json/writer.h"
 #include "kernel/plugin/load/import.h"
@@ -88,6 +89,12 @@ void* Trial::handle() {
         throw Failed{why == nullptr ? "dlopen gave no reason" : why};
     }
     return handle_;
+}
+
+void Trial::Close() {
+    kind_.reset();
+    plugin_ = nullptr;
+    if (handle_ != nullptr) dlclose(std::exchange(handle_, nullptr));
 }
 
 const osp_plugin* Trial::plugin() {

@@ -45,6 +45,8 @@ public:
     /// Loads on first use. Failed when that does not work.
     const osp_plugin* plugin();
     void* handle();
+    /// Closes the file again; nothing of the plugin may be in use any more.
+    void Close();
     const Kind& kind();
     /// A configuration that create should take: the manifest's member check.<kind>.config, or what
     /// the schema requires. Starts the SMTP peer when it is mentioned.

@@ -231,7 +231,7 @@ constexpr Check kFaults[] = {
     {"fault.rcpt-4xx",         kHere, "451 to RCPT defers",                                   "4xx is DEFERRED",                  DefersRcpt     },
     {"fault.dot-5xx",          kHere, "554 to the message rejects",                           "5xx is REJECTED",                  RejectsDot     },
     {"fault.dot-4xx",          kHere, "452 to the message defers",                            "4xx is DEFERRED",                  DefersDot      },
-    {"fault.mail-421",         kHere, "421 defers",                                           "4xx is DEFERRED",                  DefersMail     },
+    {"fault.mail-421",         kHere, "421 to MAIL defers",                                   "4xx is DEFERRED",                  DefersMail     },
     {"fault.greeting-5xx",     kHere, "A refused connection is not accepted",                 "nothing was sent",
      NoWelcome                                                                                                                                   },
     {"fault.recovers",         kHere, "After a fault the next mail goes through",

@@ -84,7 +84,7 @@ void EntryKeepsNothing(Trial& trial) {
 }
 void Unmaps(Trial& trial) {
     trial.plugin();
-    dlclose(trial.handle());
+    trial.Close();
     std::ifstream maps("/proc/self/maps");
     const std::string all((std::istreambuf_iterator<char>(maps)), {});
     Require(all.find(trial.target.path) == std::string::npos, "it stays mapped after dlclose()");
