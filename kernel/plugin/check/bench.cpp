@@ -42,10 +42,10 @@ public:
         : target_(target), options_(options), report_(report) {}
 
     void Run(const std::string& kind) {
+        Trial trial(target_, kind, 1);
+        trial.host.keeps_answers = false;
         try {
-            Trial trial(target_, kind, 1);
-            trial.host.keeps_answers = false;
-            auto life = Life::Started(trial);
+            const auto life = Life::Started(trial);
             const std::string iface = trial.kind().iface;
             if (iface == OSP_KIND_TRANSPORT) {
                 Mails(trial, *life, kind);
@@ -55,13 +55,12 @@ public:
                                                                  : "handle";
                 Line(trial, kind, call, 1, [&] { return AskOnce(trial, *life).took_ns; });
             }
-            life.reset();
-            trial.Close();
         } catch (const Failed& failed) {
             report_.costs.push_back({kind, "", 0, 0, 0, 0, failed.why});
         } catch (const NotHere& reason) {
             report_.costs.push_back({kind, "", 0, 0, 0, 0, reason.why});
         }
+        trial.Close();
     }
 
 private:

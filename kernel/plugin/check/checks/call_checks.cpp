@@ -99,9 +99,11 @@ void KeepsNoMemory(Trial& trial) {
     const bool slow = CheckHost::Monotonic() - before_first > 1'000'000;
     const int n = slow ? 40 : 500;
     const auto use = [&](int count) {
-        for (int i = 0; i < count; ++i) AskOnce(trial, *life);
-        if (trial.peer() != nullptr) trial.peer()->Forget();
-        trial.services.Forget();
+        for (int i = 0; i < count; ++i) {
+            AskOnce(trial, *life);
+            if (trial.peer() != nullptr) trial.peer()->Forget();
+            trial.services.Forget();
+        }
     };
     use(n / 4);
     const size_t logged = trial.host.log_text().size(), before = HeapBytes();
