@@ -7,6 +7,16 @@ namespace {
 
 int64_t Number(uint64_t value) { return static_cast<int64_t>(value); }
 
+void WriteWorker(json::Writer& out, const plugin::WorkerStatus& one) {
+    out.Key("worker").BeginObject().Key("pids").BeginArray();
+    for (const int pid : one.pids) out.Int(pid);
+    out.EndArray().Field("memory", Number(one.memory)).Field("starts", Number(one.starts));
+    out.Field("deaths", Number(one.deaths)).Field("last_death", one.last_death);
+    out.Field("rests_ms", int64_t{one.rests.count()});
+    out.Field("not_tried", Number(one.not_tried));
+    out.Field("indeterminate", Number(one.indeterminate)).EndObject();
+}
+
 void WriteInstance(json::Writer& out, const plugin::InstanceStatus& one) {
     out.BeginObject().Field("name", one.name).Field("plugin", one.plugin);
     out.Field("kind", one.kind).Field("version", one.version).Field("isolation", one.isolation);
@@ -16,6 +26,7 @@ void WriteInstance(json::Writer& out, const plugin::InstanceStatus& one) {
     out.Field("late", Number(one.late)).Field("double", Number(one.twice));
     out.Field("unknown", Number(one.unknown)).Field("slow", Number(one.slow));
     out.Field("lost", Number(one.lost)).Field("violations", Number(one.violations));
+    if (one.worker) WriteWorker(out, *one.worker);
     out.Key("latency").BeginObject().Field("count", Number(one.timed));
     out.Field("sum_us", Number(one.time_us)).Key("buckets").BeginArray();
     for (const auto& [bound, count] : one.latency) {
@@ -34,6 +45,7 @@ std::string PluginsJson(const plugin::Host& host) {
     for (const auto& one : host.plugins()) {
         out.BeginObject().Field("name", one.name).Field("file", one.file).Field("id", one.id);
         out.Field("version", one.version).Field("kinds", one.kinds).Field("up", one.up);
+        out.Field("isolation", one.apart ? "worker" : "inproc");
         out.Field("problem", one.problem).EndObject();
     }
     out.EndArray().Key("instances").BeginArray();

@@ -4,7 +4,9 @@
 #include <memory>
 
 #include "kernel/base/text.h"
+#include "kernel/plugin/worker/process.h"
 #include "kernel/runtime/log.h"
+#include "kernel/runtime/settings/values.h"
 
 namespace opensend::app {
 namespace {
@@ -167,6 +169,7 @@ plugin::HostConfig PluginHostConfig(const runtime::Config& config) {
         plugin.required = value("required") == "true";
         plugin.config_json = config.PluginConfigJson(name);
         plugin.isolation = value("isolation");
+        plugin.memory = static_cast<uint64_t>(runtime::ParseSize(value("memory")).value_or(0));
         if (const auto grants = config.Below(base::Cat(prefix, "grants.")); !grants.empty()) {
             auto parsed = plugin::ParseGrants(grants);
             plugin.grants = parsed.ok() ? std::move(*parsed) : plugin::Grants{};
@@ -181,6 +184,7 @@ plugin::HostConfig PluginHostConfig(const runtime::Config& config) {
     }
     out.auth_backends = config.List("auth.backends");
     out.ratelimit_backend = config.Text("ratelimit.backend");
+    out.worker_path = plugin::worker::FindProgram(config.Text("plugins.worker_path"));
     // A copy: instances ask the configuration that they were made from.
     const auto kept = std::make_shared<const runtime::Config>(config);
     out.secret = [kept](std::string_view reference) { return kept->ResolveSecret(reference); };

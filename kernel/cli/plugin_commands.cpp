@@ -54,6 +54,21 @@ std::string JoinedOf(const json::Value& object, std::string_view name) {
     return base::Join(parts, " ");
 }
 
+/// "pid 4711  memory 12 MiB  deaths 2 (killed by SIGSEGV)  rests 3 s".
+void PrintWorker(const json::Value& worker) {
+    const json::Value pids = worker.Find("pids");
+    std::cout << "      worker";
+    if (pids.size() == 0) std::cout << "  no process";
+    for (size_t i = 0; i < pids.size(); ++i) std::cout << "  pid " << pids.At(i).AsInt();
+    std::cout << "  memory " << worker.Find("memory").AsInt() / (1 << 20) << " MiB  starts "
+              << TextOf(worker, "starts") << "  deaths " << TextOf(worker, "deaths");
+    if (const std::string why = TextOf(worker, "last_death"); !why.empty())
+        std::cout << " (" << why << ')';
+    if (const int64_t rests = worker.Find("rests_ms").AsInt(); rests > 0)
+        std::cout << "  rests " << (rests + 999) / 1000 << " s";
+    std::cout << '\n';
+}
+
 void PrintInstance(const json::Value& one) {
     const json::Value latency = one.Find("latency");
     const int64_t count = latency.Find("count").AsInt();
@@ -69,6 +84,7 @@ void PrintInstance(const json::Value& one) {
     std::cout << '\n';
     if (const std::string why = TextOf(one, "why"); !why.empty())
         std::cout << "      " << why << '\n';
+    if (const json::Value worker = one.Find("worker"); worker.IsObject()) PrintWorker(worker);
 }
 
 int ListPlugins(const Global& global) {

@@ -32,6 +32,8 @@ void Breaker::Report(ResultClass result, base::MonoTime now) {
                          result == ResultClass::kPermReputation ||
                          result == ResultClass::kProtocol || result == ResultClass::kAuthConfig;
     if (!failure) {
+        // A probe that was not tried says nothing: the next call may be one.
+        if (result == ResultClass::kNotTried) probing_ = false;
         if (result == ResultClass::kNotTried || result == ResultClass::kThrottle) return;
         open_ = false;
         probing_ = false;
@@ -56,6 +58,13 @@ void Breaker::Report(ResultClass result, base::MonoTime now) {
     open_ = true;
     probing_ = false;
     open_until_ = now + pause_;
+    failures_.clear();
+}
+
+void Breaker::RestUntil(base::MonoTime until) {
+    open_ = true;
+    probing_ = false;
+    open_until_ = until;
     failures_.clear();
 }
 
@@ -91,6 +100,12 @@ void SharedBreaker::Report(ResultClass result, base::MonoTime now) {
 void SharedBreaker::Hold() {
     base::MutexLock lock(mutex_);
     breaker_.Hold();
+    quiet_.store(false, std::memory_order_release);
+}
+
+void SharedBreaker::RestUntil(base::MonoTime until) {
+    base::MutexLock lock(mutex_);
+    breaker_.RestUntil(until);
     quiet_.store(false, std::memory_order_release);
 }
 

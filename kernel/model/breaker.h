@@ -24,6 +24,8 @@ public:
     void Report(ResultClass result, base::MonoTime now);
     /// Open for good: what stands behind it has been taken out of service.
     void Hold() { held_ = true; }
+    /// Open until then, whatever was reported: what stands behind it rests.
+    void RestUntil(base::MonoTime until);
     State state(base::MonoTime now) const;
     /// Closed, with no failure to remember.
     bool quiet() const { return !open_ && !held_ && failures_.empty(); }
@@ -46,6 +48,7 @@ public:
     bool Admit(base::MonoTime now);
     void Report(ResultClass result, base::MonoTime now);
     void Hold();
+    void RestUntil(base::MonoTime until);
     Breaker::State state(base::MonoTime now) const;
 
 private:

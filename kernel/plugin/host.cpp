@@ -13,7 +13,7 @@ Host::State::State(HostConfig host_config, HostDeps host_deps)
       own_breakers(deps.breakers == nullptr ? std::make_unique<model::BreakerBoard>() : nullptr),
       breakers(deps.breakers == nullptr ? *own_breakers : *deps.breakers),
       deadlines("plugin-deadline", *deps.clock),
-      registry(config),
+      registry(config, *deps.clock),
       waker(std::make_shared<base::Guarded<runtime::Worker*>>(nullptr)) {
     tender = std::make_unique<runtime::Worker>("plugin-tend", [this](runtime::StopToken& stop) {
         while (!stop.stopped()) {

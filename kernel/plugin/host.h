@@ -18,6 +18,7 @@
 #include "kernel/model/transport.h"
 #include "kernel/plugin/grants.h"
 #include "kernel/plugin/load/policy.h"
+#include "kernel/plugin/worker/health.h"
 
 namespace opensend::plugin {
 
@@ -33,7 +34,9 @@ struct PluginConfig {
     std::string sha256;  // pinned; empty: not
     bool required = false;
     std::string config_json = "{}";  // plugins.<name>.config.*; secrets as {"$secret":"<ref>"}
-    std::string isolation{};         // "inproc", "worker"; empty: as the contract has it
+    /// "inproc", "worker"; empty: transports, limiters and inbound of others in a worker, the rest
+    /// in this process.
+    std::string isolation{};
     /// plugins.<name>.grants.*; nullopt: a shipped plugin gets what its manifest asks for, another
     /// one nothing.
     std::optional<Grants> grants{};
@@ -42,6 +45,7 @@ struct PluginConfig {
     /// plugins.<name>.grants.* as they were written; nullopt: not known.
     std::optional<std::map<std::string, std::string>> written_grants{};
     std::shared_ptr<const GatePolicy> policy{};  // null: a file is checked on its own
+    uint64_t memory = 0;                         // of a worker process, in bytes; 0: the usual
 };
 
 /// One transport.<n> block. `config_json` holds secrets as {"$secret":"<ref>"} only.
@@ -61,6 +65,10 @@ struct HostConfig {
     std::chrono::milliseconds call_timeout{30'000};
     /// Secrets of this configuration; empty: HostDeps::secret.
     SecretSource secret{};
+    /// Program of the worker processes. Empty: beside this program, and without an isolation line
+    /// everything runs in this process.
+    std::string worker_path{};
+    worker::Patience worker_patience{};
 };
 
 /// What the services of plugin instances are made of; everything outlives the Host.
@@ -93,8 +101,19 @@ struct PluginStatus {
     std::string name, file, id, version;
     std::vector<std::string> kinds;
     bool up = false;
+    bool apart = false;   // it runs in processes of its own
     std::string problem;  // one line: plugin, step, expected, found; empty when up
     uint64_t calls = 0, errors = 0, late = 0;
+};
+
+/// The process of an instance that runs apart, and those before it.
+struct WorkerStatus {
+    std::vector<int> pids;  // one, or none, or two while one takes over
+    uint64_t memory = 0;    // resident, in bytes
+    uint64_t starts = 0, deaths = 0;
+    uint64_t not_tried = 0, indeterminate = 0;  // calls that a death answered
+    std::string last_death;                     // "killed by SIGSEGV"; empty: none has died
+    std::chrono::milliseconds rests{0};         // until the next try; 0: it does not rest
 };
 
 /// One instance as it is now.
@@ -110,6 +129,7 @@ struct InstanceStatus {
     uint64_t slow = 0, lost = 0, violations = 0;
     uint64_t timed = 0, time_us = 0;                      // calls whose time was taken, their sum
     std::vector<std::pair<int64_t, uint64_t>> latency{};  // up to so many µs (-1: more), how many
+    std::optional<WorkerStatus> worker{};                 // nullopt: it runs in the server
 };
 
 /// What a reload did with one plugin.

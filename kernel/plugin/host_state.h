@@ -33,6 +33,8 @@ struct Seat {
     bool removed = false;                           // not in the configuration any more
     std::shared_ptr<PluginCounters> counters = std::make_shared<PluginCounters>();
     std::shared_ptr<model::SharedBreaker> breaker = std::make_shared<model::SharedBreaker>();
+    std::shared_ptr<worker::Health> worker = std::make_shared<worker::Health>();
+    bool apart = false;          // who serves runs in a process of its own
     Adapter* adapter = nullptr;  // who serves
     // The place itself is one of these.
     std::unique_ptr<TransportSeat> transport;
@@ -111,6 +113,7 @@ struct Host::State {
     /// What PublishMetrics has already counted.
     struct Published {
         uint64_t ok = 0, errors = 0, late = 0, twice = 0, unknown = 0;
+        uint64_t starts = 0, deaths = 0, not_tried = 0, indeterminate = 0;
         std::string info[4];
     };
     mutable base::Guarded<std::map<std::string, Published>> published;

@@ -51,7 +51,7 @@ Instance::Instance(
           spec_.plugin.empty() ? spec_.name : spec_.plugin,
           counters_,
           spec_.breaker,
-          {spec_.on_sick, deps.audit}
+          {spec_.on_sick, deps.audit, spec_.kind.make != nullptr}
       ),
       tokens_(*counters_),
       strand_(*deps.clock, (spec_.kind.instance.flags & OSP_INST_CONCURRENT) != 0),
@@ -83,6 +83,15 @@ Checked<std::unique_ptr<Instance>> Instance::Make(
     return instance;
 }
 
+osp_status Instance::Create(const osp_create_args& args, osp_inst** made, osp_error& error) {
+    if (!is_apart()) return spec_.kind.instance.create(&args, made, &error);
+    if (!spec_.worker) spec_.worker = std::make_shared<worker::Health>();
+    const auto rest = [breaker = vitals_.shared_breaker()](base::MonoTime until) {
+        breaker->RestUntil(until);
+    };
+    return spec_.kind.make(args, {spec_.worker, spec_.grants.threads > 0, rest}, made, &error);
+}
+
 Checked<bool> Instance::CreateAndStart(std::chrono::milliseconds timeout) {
     const osp_instance_vt& vt = spec_.kind.instance;
     osp_create_args args{};
@@ -98,7 +107,7 @@ Checked<bool> Instance::CreateAndStart(std::chrono::milliseconds timeout) {
         const osp_status loaded = spec_.load(services_.table(), &error);
         if (loaded != OSP_OK) return Refuse("load", "success", ErrorText(loaded, error));
     }
-    osp_status status = vt.create(&args, &made, &error);
+    osp_status status = Create(args, &made, error);
     if (status != OSP_OK) return Refuse("create", "success", ErrorText(status, error));
     if (made == nullptr) return Refuse("create", "an instance", "none");
     status = vt.start(made, &error);
@@ -157,6 +166,12 @@ bool Instance::Drain(base::MonoTime deadline) {
     while (tokens_.open_count() > 0 && clock().Mono() < deadline) waiter->WaitTurn();
     tokens_.Revoke(done);
     return tokens_.open_count() == 0;
+}
+
+void Instance::EndCalls() {
+    if (inst_ == nullptr || !is_apart()) return;
+    services_.CancelOutgoing();
+    spec_.kind.instance.stop(inst_);
 }
 
 void Instance::Stop() {

@@ -23,6 +23,7 @@ struct InstanceSpec {
     SecretSource secret{};                            // empty: that of the host
     std::shared_ptr<model::SharedBreaker> breaker{};  // null: one of its own
     std::function<void()> on_sick{};                  // it must be taken out; any thread
+    std::shared_ptr<worker::Health> worker{};         // of its processes, if it runs apart
 };
 
 /// One instance and its life: made and started by Make, ended by Shutdown. Thread-safe but for
@@ -66,6 +67,10 @@ public:
     /// Threads apart, for an instance that blocks where it may not. False: they are all taken.
     bool OnPool(std::function<void()> task);
 
+    /// It runs in a process of its own.
+    bool is_apart() const { return spec_.kind.make != nullptr; }
+    /// Ends the process of an instance that runs apart, so that the calls inside return.
+    void EndCalls();
     /// Lets what is out come back until `deadline`. False: something is still out.
     bool Drain(base::MonoTime deadline);
     /// stop and destroy; nothing of the plugin may be running any more.
@@ -76,6 +81,7 @@ public:
 private:
     Instance(InstanceSpec spec, const HostDeps& deps, std::shared_ptr<PluginCounters> counters);
     Checked<bool> CreateAndStart(std::chrono::milliseconds timeout);
+    osp_status Create(const osp_create_args& args, osp_inst** made, osp_error& error);
 
     InstanceSpec spec_;  // the configuration may be exchanged; by its owner's thread
     const HostDeps& deps_;

@@ -6,12 +6,74 @@
 #include <utility>
 
 #include "kernel/plugin/load/requests.h"
+#include "kernel/plugin/worker/proxy.h"
 
 namespace opensend::plugin {
-
 namespace {
 
 constexpr int kMaxGenerations = 16;
+
+/// Whether the plugin runs in processes of its own.
+Checked<bool> RunsApart(
+    const HostConfig& config, const PluginConfig& plugin, const Manifest& manifest
+) {
+    const auto can = [&](std::string_view place) {
+        const auto& places = manifest.isolation;
+        return places.empty() || std::find(places.begin(), places.end(), place) != places.end();
+    };
+    std::string_view place = plugin.isolation;
+    if (place.empty()) {
+        const auto& kinds = manifest.kinds;
+        const bool is_kept_out =
+            !config.worker_path.empty() && !IsShipped(plugin.name, manifest.id) &&
+            std::any_of(kinds.begin(), kinds.end(), [](const std::string& kind) {
+                const std::string_view iface = std::string_view(kind).substr(0, kind.find(':'));
+                return iface == OSP_KIND_TRANSPORT || iface == OSP_KIND_RATELIMIT ||
+                       iface == OSP_KIND_INBOUND;
+            });
+        place = is_kept_out || !can("inproc") ? "worker" : "inproc";
+    }
+    if (can(place)) return place == "worker";
+    // Only the operator lets somebody else's code into the server.
+    return Refuse(
+        "isolation",
+        base::Cat(
+            "plugins.", plugin.name, ".isolation = ", manifest.isolation.front(),
+            ", the one its manifest names"
+        ),
+        plugin.isolation.empty() ? base::Cat(place, " by default") : std::string(place)
+    );
+}
+
+Checked<LoadedPlugin> LoadWhereItRuns(
+    const HostConfig& config,
+    const PluginConfig& plugin,
+    const base::Clock& clock,
+    std::unique_ptr<PluginFile> file,
+    bool apart
+) {
+    if (!apart) return Load(*file);
+    worker::Plan plan;
+    plan.program = config.worker_path;
+    plan.patience = config.worker_patience;
+    plan.clock = &clock;
+    if (plugin.memory != 0) plan.limits.memory = plugin.memory;
+    return worker::Load(std::move(file), plan);
+}
+
+/// How many contents of this plugin are mapped once this one is.
+Checked<int> GenerationOf(const RegistryEntry& entry, const RegistryEntry* replaces, bool apart) {
+    if (replaces == nullptr) return 1;
+    // A process of its own takes its mapping with it.
+    const bool is_new = !apart && replaces->up && !(replaces->stamp == entry.stamp);
+    const int generation = replaces->generation + (is_new ? 1 : 0);
+    if (generation <= kMaxGenerations) return generation;
+    return Refuse(
+        "reload", base::Cat("at most ", kMaxGenerations, " contents of the file"),
+        "one more; restart the server"
+    );
+}
+
 }  // namespace
 
 FileStamp StampOf(const std::string& path) {
@@ -29,10 +91,10 @@ GateRequest GateRequestOf(const std::string& dir, const PluginConfig& plugin) {
             true,        plugin.written_grants, plugin.policy};
 }
 
-Registry::Registry(const HostConfig& config) {
+Registry::Registry(const HostConfig& config, const base::Clock& clock) : clock_(clock) {
     for (const PluginConfig& plugin : config.plugins) {
         auto entry = Make(config, plugin);
-        const auto loaded = LoadEntry(*entry, nullptr);
+        const auto loaded = LoadEntry(config, *entry, nullptr);
         entry->up = loaded.ok();
         if (!loaded.ok()) entry->problem = Describe(plugin.name, loaded.error());
         entries_.push_back(std::move(entry));
@@ -60,16 +122,7 @@ std::unique_ptr<RegistryEntry> Registry::LoadBeside(
 ) {
     auto entry = Make(config, plugin);
     const RegistryEntry* old = Entry(plugin.name);
-    const bool is_new = old != nullptr && old->up && !(old->stamp == entry->stamp);
-    if (old != nullptr) entry->generation = old->generation + (is_new ? 1 : 0);
-    if (entry->generation > kMaxGenerations) {
-        entry->problem = Describe(
-            plugin.name, {"reload", base::Cat("at most ", kMaxGenerations, " contents of the file"),
-                          "one more; restart the server"}
-        );
-        return entry;
-    }
-    const auto loaded = LoadEntry(*entry, old);
+    const auto loaded = LoadEntry(config, *entry, old);
     entry->up = loaded.ok();
     if (!loaded.ok()) entry->problem = Describe(plugin.name, loaded.error());
     return entry;
@@ -90,7 +143,9 @@ std::unique_ptr<RegistryEntry> Registry::Replace(
     return old;
 }
 
-Checked<bool> Registry::LoadEntry(RegistryEntry& entry, const RegistryEntry* replaces) const {
+Checked<bool> Registry::LoadEntry(
+    const HostConfig& config, RegistryEntry& entry, const RegistryEntry* replaces
+) const {
     if (entry.config.refused) return base::Failure{*entry.config.refused};
     for (const auto& other : entries_) {
         if (other.get() != replaces && other->config.name == entry.config.name)
@@ -102,7 +157,12 @@ Checked<bool> Registry::LoadEntry(RegistryEntry& entry, const RegistryEntry* rep
     if (!file.ok()) return base::Failure{file.error()};
     auto requested = ParseGrants((*file)->note().json);
     if (!requested.ok()) return base::Failure{requested.error()};
-    auto loaded = Load(**file);
+    const auto apart = RunsApart(config, entry.config, (*file)->manifest());
+    if (!apart.ok()) return base::Failure{apart.error()};
+    const auto generation = GenerationOf(entry, replaces, *apart);
+    if (!generation.ok()) return base::Failure{generation.error()};
+    entry.generation = *generation;
+    auto loaded = LoadWhereItRuns(config, entry.config, clock_, std::move(*file), *apart);
     if (!loaded.ok()) return base::Failure{loaded.error()};
     for (const LoadedKind& kind : loaded->kinds) {
         const std::string label = base::Cat(kind.iface, ":", kind.name);

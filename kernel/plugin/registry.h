@@ -37,7 +37,7 @@ struct RegistryEntry {
 /// The enabled plugins, loaded in their order. One thread at a time.
 class Registry {
 public:
-    explicit Registry(const HostConfig& config);
+    Registry(const HostConfig& config, const base::Clock& clock);
 
     struct Found {
         RegistryEntry* plugin = nullptr;
@@ -65,7 +65,10 @@ public:
 
 private:
     std::unique_ptr<RegistryEntry> Make(const HostConfig& config, const PluginConfig& plugin) const;
-    Checked<bool> LoadEntry(RegistryEntry& entry, const RegistryEntry* replaces) const;
+    Checked<bool> LoadEntry(
+        const HostConfig& config, RegistryEntry& entry, const RegistryEntry* replaces
+    ) const;
+    const base::Clock& clock_;
     std::vector<std::unique_ptr<RegistryEntry>> entries_;
 };
 

@@ -184,10 +184,10 @@ ReloadLine Host::State::ReloadPlugin(const HostConfig& next, const PluginConfig&
         return {plugin.name, "kept", Describe(plugin.name, *plugin.refused)};
     const std::string file = plugin.file.empty() ? plugin.name + ".so" : plugin.file;
     const std::string path = file.front() == '/' ? file : base::Cat(next.dir, "/", file);
-    const bool is_new_code = current == nullptr || !current->up || current->path != path ||
-                             current->config.sha256 != plugin.sha256 ||
-                             current->config.isolation != plugin.isolation ||
-                             !(StampOf(path) == current->stamp);
+    const bool is_new_code =
+        current == nullptr || !current->up || current->path != path ||
+        current->config.sha256 != plugin.sha256 || current->config.isolation != plugin.isolation ||
+        current->config.memory != plugin.memory || !(StampOf(path) == current->stamp);
     std::unique_ptr<RegistryEntry> loaded;
     if (is_new_code) {
         loaded = registry.LoadBeside(next, plugin);

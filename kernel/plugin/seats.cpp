@@ -16,10 +16,6 @@ std::string InstanceName(const Registry::Found& found) {
     return found.plugin->kinds.size() == 1 ? plugin : base::Cat(plugin, "/", found.kind->name);
 }
 
-std::string IsolationOf(const PluginConfig& config) {
-    return config.isolation.empty() ? "inproc" : config.isolation;
-}
-
 /// The typed object of an adapter that was made for this kind of seat.
 template <class T>
 std::unique_ptr<T> Typed(std::unique_ptr<Adapter> adapter) {
@@ -57,6 +53,7 @@ Checked<std::unique_ptr<Adapter>> Host::State::MakeAdapter(const Seat& seat, con
     spec.grants = plan.grants;
     spec.secret = plan.secret;
     spec.breaker = std::make_shared<model::SharedBreaker>();
+    spec.worker = seat.worker;
     spec.on_sick = [wake = waker] {
         wake->With([](runtime::Worker* worker) {
             if (worker != nullptr) worker->Wake();
@@ -105,7 +102,8 @@ void Host::State::Note(Seat& seat, const Plan& plan) {
     seat.kind = plan.kind->name;
     seat.plugin = plan.entry->config.name;
     seat.version = plan.entry->loaded.version;
-    seat.isolation = IsolationOf(plan.entry->config);
+    seat.apart = plan.entry->loaded.apart;
+    seat.isolation = seat.apart ? "worker" : "inproc";
     seat.config_json = plan.config_json;
     seat.secrets_digest = std::move(digest);
     seat.grants = plan.grants;

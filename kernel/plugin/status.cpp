@@ -1,4 +1,7 @@
+#include <unistd.h>
+
 #include <algorithm>
+#include <fstream>
 
 #include "kernel/plugin/host_state.h"
 #include "kernel/runtime/metrics.h"
@@ -36,6 +39,29 @@ double NumberOf(model::Breaker::State state) {
     return 2;
 }
 
+/// Resident memory of a process of ours, in bytes; 0 when it is gone.
+uint64_t MemoryOf(int pid) {
+    std::ifstream file(base::Cat("/proc/", pid, "/statm"));
+    uint64_t whole = 0, resident = 0;
+    file >> whole >> resident;
+    return file ? resident * static_cast<uint64_t>(sysconf(_SC_PAGESIZE)) : 0;
+}
+
+WorkerStatus StatusOf(const worker::Health& health, base::MonoTime now) {
+    const auto view = health.view();
+    WorkerStatus out;
+    out.pids = view.running;
+    for (const int pid : out.pids) out.memory += MemoryOf(pid);
+    out.starts = view.starts;
+    out.deaths = view.deaths;
+    out.not_tried = view.not_tried;
+    out.indeterminate = view.indeterminate;
+    out.last_death = view.last_reason;
+    if (view.open_until > now)
+        out.rests = std::chrono::duration_cast<std::chrono::milliseconds>(view.open_until - now);
+    return out;
+}
+
 InstanceStatus StatusOf(const Seat& seat, base::MonoTime now) {
     InstanceStatus out;
     out.name = seat.name;
@@ -55,6 +81,10 @@ InstanceStatus StatusOf(const Seat& seat, base::MonoTime now) {
         out.why = seat.problem;
     }
     CopyCounters(*seat.counters, out);
+    if (!seat.apart) return out;
+    out.worker = StatusOf(*seat.worker, now);
+    if (seat.adapter != nullptr && out.why.empty() && out.worker->pids.empty())
+        out.why = base::Cat("its worker is away: ", out.worker->last_death);
     return out;
 }
 
@@ -70,6 +100,7 @@ std::vector<PluginStatus> Host::plugins() const {
         status.id = entry->loaded.id;
         status.version = entry->loaded.version;
         status.kinds = entry->kinds;
+        status.apart = entry->loaded.apart;
         status.up = entry->up && entry->problem.empty();
         status.problem = entry->problem;
         for (const auto& seat : state_->seats) {
@@ -127,6 +158,13 @@ void Host::PublishMetrics() const {
         if (one.name.rfind(kPrefix, 0) == 0)
             runtime::SetGauge("opensend_breaker_state", {one.name.substr(kPrefix.size())}, breaker);
         runtime::SetGauge("opensend_plugin_instance_breaker", {one.name}, breaker);
+        const WorkerStatus apart = one.worker.value_or(WorkerStatus{});
+        runtime::SetGauge(
+            "opensend_plugin_worker_processes", {one.name}, static_cast<double>(apart.pids.size())
+        );
+        runtime::SetGauge(
+            "opensend_plugin_worker_memory_bytes", {one.name}, static_cast<double>(apart.memory)
+        );
         for (const InstanceState state : kStates) {
             const std::string text = state == InstanceState::kStopped ? "off" : ToText(state);
             runtime::SetGauge(
@@ -147,9 +185,13 @@ void Host::PublishMetrics() const {
             runtime::SetGauge(
                 "opensend_plugin_instance_info", {one.name, info[0], info[1], info[2], info[3]}, 1
             );
-            const auto count = [&](const char* result, uint64_t total, uint64_t& before) {
+            const auto grown = [](uint64_t total, uint64_t& before) {
                 const uint64_t more = total > before ? total - before : 0;
                 before = std::max(before, total);
+                return more;
+            };
+            const auto count = [&](const char* result, uint64_t total, uint64_t& before) {
+                const uint64_t more = grown(total, before);
                 runtime::Count("opensend_plugin_calls_total", {one.plugin, result}, more);
                 runtime::Count("opensend_plugin_instance_calls_total", {one.name, result}, more);
             };
@@ -158,6 +200,16 @@ void Host::PublishMetrics() const {
             count("late", one.late, done.late);
             count("double", one.twice, done.twice);
             count("unknown", one.unknown, done.unknown);
+            const auto count_apart = [&](const char* event, uint64_t total, uint64_t& before) {
+                runtime::Count(
+                    "opensend_plugin_worker_events_total", {one.name, event}, grown(total, before)
+                );
+            };
+            if (!one.worker) return;
+            count_apart("start", apart.starts, done.starts);
+            count_apart("death", apart.deaths, done.deaths);
+            count_apart("not_tried", apart.not_tried, done.not_tried);
+            count_apart("indeterminate", apart.indeterminate, done.indeterminate);
         });
     }
 }

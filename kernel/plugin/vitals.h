@@ -29,6 +29,7 @@ public:
     struct Hooks {
         std::function<void()> on_sick;
         std::function<void(std::string_view event, const std::string&, std::string_view)> audit;
+        bool apart = false;  // it runs in a process that is ended when it hangs
     };
     Vitals(
         std::string instance,
@@ -46,7 +47,8 @@ public:
 
     /// A completion for no open token that is not just late; ten of them end it.
     void CountStale();
-    /// A thread that does not come back by the deadline; three at a time end it.
+    /// A thread that does not come back by the deadline; three at a time end it, unless it runs
+    /// apart.
     void LoseThread();
     void ThreadIsBack() { --lost_now_; }
     /// What it was lent came back changed: it ends here.

@@ -181,7 +181,7 @@ test('the admin listener shows health and metrics, the socket is its owner\'s', 
 
 test('a plugin that changes the message is stopped before the next one', async () => {
   const instance = await prepared(() => ['plugins.enabled = api_key, memory_limit, bad_change',
-    'transport.names = main', 'transport.main.plugin = bad_change']);
+    'plugins.bad_change.isolation = inproc', 'transport.names = main', 'transport.main.plugin = bad_change']);
   const folder = path.join(instance.folder, 'plugins');
   fs.cpSync(path.join(build, 'plugins'), folder, { recursive: true });
   fs.copyFileSync(path.join(build, 'plugins_bad/bad_change.so'), path.join(folder, 'bad_change.so'));

@@ -17,6 +17,7 @@ using model::ResultClass;
 
 constexpr uint32_t kMaxThreads = 64, kMaxBatch = 1000, kMaxResults = 100'000;
 constexpr size_t kMaxQueuedBatches = 1024;
+constexpr std::chrono::seconds kEndPatience{2};
 constexpr std::string_view kChanged = "the plugin changed the message";
 
 osp_str StrOfView(std::string_view text) { return {text.data(), text.size()}; }
@@ -401,6 +402,11 @@ bool PluginTransport::Shutdown(base::MonoTime deadline) {
     core->instance->Drain(deadline);
     core->instance->tokens().RevokeAll();
     wait_for(core->calls_inside);
+    if (core->calls_inside > 0 && core->instance->is_apart()) {
+        core->instance->EndCalls();
+        deadline = clock.Mono() + kEndPatience;
+        wait_for(core->calls_inside);
+    }
     if (core->calls_inside > 0) {
         core->instance->vitals().SetState(InstanceState::kStopped);
         KeepForGood(core);

@@ -21,6 +21,7 @@ public:
     }
 
     int get() const { return fd_; }
+    bool open() const { return fd_ >= 0; }
     int Release() { return std::exchange(fd_, -1); }
 
 private:

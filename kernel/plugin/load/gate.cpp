@@ -224,6 +224,18 @@ Checked<std::unique_ptr<PluginFile>> PassGate(const std::string& path, const std
     return PassGate(request);
 }
 
+Checked<std::unique_ptr<PluginFile>> TakeDescriptor(int fd) {
+    auto file = std::make_unique<PluginFile>(fd);
+    const auto bytes = ReadContent(fd);
+    if (!bytes.ok()) return base::Failure{bytes.error()};
+    auto note = ReadNote(*bytes);
+    if (!note.ok()) return base::Failure{note.error()};
+    auto manifest = ParseManifest(note->json);
+    if (!manifest.ok()) return base::Failure{manifest.error()};
+    file->Describe(std::move(*note), std::move(*manifest));
+    return file;
+}
+
 std::vector<GateStep> RunGate(const GateRequest& request) {
     GateRun run(request, true);
     run.Run();

@@ -48,6 +48,10 @@ Checked<std::unique_ptr<PluginFile>> PassGate(const GateRequest& request);
 /// The same without a policy: a file on its own, pinned unless `sha256` is empty.
 Checked<std::unique_ptr<PluginFile>> PassGate(const std::string& path, const std::string& sha256);
 
+/// Takes over the descriptor of a file that passed the gate in another process, and reads once more
+/// what it says of itself.
+Checked<std::unique_ptr<PluginFile>> TakeDescriptor(int fd);
+
 /// The same steps as a list, in their order: "name", "open", "owner", "size", "sha256",
 /// "signature", "note", "grants", "elf" and those of CheckHygiene, "scan", "seal". A failed step
 /// has the name that its problem has. Goes on after a failure where later steps can still be

@@ -15,7 +15,6 @@ namespace opensend::plugin {
 namespace {
 
 constexpr uint32_t kMaxKinds = 32;
-constexpr size_t kMaxSchema = 64 * 1024;
 
 /// A constant text of the plugin; empty when null or longer than any of ours may be.
 std::string NameText(const char* text) {
@@ -27,17 +26,7 @@ std::string NameText(const char* text) {
 /// The schema a kind brings along, for plugins whose manifest has none.
 Checked<std::string> ImportSchema(const osp_kind& kind, const std::string& label) {
     if (kind.config_schema == nullptr) return std::string();
-    const size_t length = strnlen(kind.config_schema, kMaxSchema + 1);
-    if (length > kMaxSchema)
-        return Refuse("kinds", base::Cat("a schema of at most 64 KB of ", label), "a longer one");
-    std::string text(kind.config_schema, length);
-    if (text.empty()) return text;
-    const auto schema = json::Document::Parse(text);
-    if (!schema.ok())
-        return Refuse("kinds", base::Cat("a schema of ", label), schema.error().reason);
-    if (auto problem = CheckSchema(schema->root(), label))
-        return base::Failure{std::move(*problem)};
-    return text;
+    return TakeSchema({kind.config_schema, strnlen(kind.config_schema, kMaxSchema + 1)}, label);
 }
 
 std::string LoadError() {
@@ -122,7 +111,7 @@ Checked<void*> MapFile(PluginFile& file) {
 
 Checked<LoadedPlugin> ImportPlugin(const osp_plugin& plugin, const PluginFile& file) {
     LoadedPlugin loaded{
-        NameText(plugin.id), NameText(plugin.version), {}, plugin.load, plugin.unload};
+        NameText(plugin.id), NameText(plugin.version), {}, plugin.load, plugin.unload, false};
     for (uint32_t i = 0; i < plugin.n_kinds; ++i) {
         auto kind = ImportKind(plugin.kinds[i]);
         if (!kind.ok()) return base::Failure{kind.error()};

@@ -199,6 +199,18 @@ Checked<Manifest> ParseManifest(std::string_view json) {
             return base::Failure{BadManifest("kinds like \"interface/1:name\"", "another text")};
         manifest.kinds.emplace_back(kind.AsString());
     }
+    const json::Value places = root.Find("isolation");
+    if (places.IsMissing()) return manifest;
+    for (size_t i = 0; places.IsArray() && i < places.size(); ++i) {
+        const json::Value place = places.At(i);
+        const bool known =
+            place.IsString() && (place.AsString() == "inproc" || place.AsString() == "worker");
+        if (known) manifest.isolation.emplace_back(place.AsString());
+    }
+    if (!places.IsArray() || manifest.isolation.empty() ||
+        manifest.isolation.size() != places.size())
+        return base::Failure{
+            BadManifest("\"isolation\" with \"inproc\", \"worker\" or both", "another value")};
     return manifest;
 }
 

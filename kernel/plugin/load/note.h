@@ -28,7 +28,8 @@ Checked<Note> ReadNote(std::string_view file);
 /// What the JSON of the note says.
 struct Manifest {
     std::string id, version;
-    std::vector<std::string> kinds;  // "<interface>:<name>"
+    std::vector<std::string> kinds;      // "<interface>:<name>"
+    std::vector<std::string> isolation;  // "inproc", "worker": where it can run; empty: in both
 };
 Checked<Manifest> ParseManifest(std::string_view json);
 

@@ -298,6 +298,17 @@ std::optional<Problem> CheckSchema(const json::Value& schema, std::string_view n
     return CheckSchemaAt(schema, Member("config_schema", name), 0);
 }
 
+Checked<std::string> TakeSchema(std::string text, const std::string& kind) {
+    if (text.size() > kMaxSchema)
+        return Refuse("kinds", base::Cat("a schema of at most 64 KB of ", kind), "a longer one");
+    if (text.empty()) return text;
+    const auto schema = json::Document::Parse(text);
+    if (!schema.ok())
+        return Refuse("kinds", base::Cat("a schema of ", kind), schema.error().reason);
+    if (auto problem = CheckSchema(schema->root(), kind)) return base::Failure{std::move(*problem)};
+    return text;
+}
+
 Checked<std::string> ApplySchema(std::string_view schema, std::string_view config) {
     const auto given = json::Document::Parse(config);
     if (!given.ok() || !given->root().IsObject())

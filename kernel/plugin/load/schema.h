@@ -15,6 +15,11 @@ namespace opensend::plugin {
 /// pattern, which is the plugin's to check, are allowed and have no effect.
 std::optional<Problem> CheckSchema(const json::Value& schema, std::string_view name);
 
+/// The longest schema of a kind, in bytes.
+constexpr size_t kMaxSchema = 64 * 1024;
+/// A schema that a kind of a plugin brings along, checked; the empty text is none.
+Checked<std::string> TakeSchema(std::string text, const std::string& kind);
+
 /// The configuration of an instance as its plugin gets it. Settings are texts; one that stands
 /// where the schema wants a number, a boolean or a list becomes that. What the schema refuses is a
 /// problem of step "config" with the path; no value of the configuration is in it. An empty schema

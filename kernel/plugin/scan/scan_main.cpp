@@ -1,10 +1,8 @@
 #include <unistd.h>
 
 #include <optional>
-#include <utility>
 
 #include "kernel/plugin/load/loader.h"
-#include "kernel/plugin/load/open_file.h"
 #include "kernel/plugin/scan/answer.h"
 #include "kernel/plugin/scan/sandbox.h"
 #include "kernel/plugin/scan/scan.h"
@@ -15,16 +13,10 @@ namespace {
 constexpr int kScannedFd = 3, kReplyFd = 4;
 
 std::optional<Problem> LoadOnce() {
-    const auto bytes = ReadContent(kScannedFd);
-    if (!bytes.ok()) return bytes.error();
-    auto note = ReadNote(*bytes);
-    if (!note.ok()) return note.error();
-    auto manifest = ParseManifest(note->json);
-    if (!manifest.ok()) return manifest.error();
-    PluginFile file(kScannedFd);
-    file.Describe(std::move(*note), std::move(*manifest));
+    const auto file = TakeDescriptor(kScannedFd);
+    if (!file.ok()) return file.error();
     if (!EnterScanSandbox()) return Problem{"scan", "a sandbox for the first load", "none here"};
-    const auto loaded = Load(file);
+    const auto loaded = Load(**file);
     if (!loaded.ok()) return loaded.error();
     return std::nullopt;
 }

@@ -75,6 +75,21 @@ TEST_F(BackendsTest, AKeyBecomesAPrincipal) {
     EXPECT_EQ(result.cache_ttl, std::chrono::milliseconds(5000));
 }
 
+TEST_F(BackendsTest, BackendsInWorkersAnswerLikeThoseInTheServer) {
+    config.worker_path = OPENSEND_BINARY_DIR "/bin/opensend-plugin-worker";
+    for (PluginConfig& plugin : config.plugins) plugin.isolation = "worker";
+    config.plugins.pop_back();
+    Begin();
+    ASSERT_TRUE(host->fatal_problems().empty()) << host->fatal_problems()[0];
+    const auto result = Ask(kToken);
+    EXPECT_EQ(result.decision, AuthDecision::kAllow);
+    EXPECT_EQ(result.subject, "key");
+    EXPECT_THAT(result.scopes, ElementsAre("sending_access"));
+    EXPECT_EQ(Ask("os_000000000000000000000000000000000000000000003nb7gz").reason, "invalid");
+    store.down = true;
+    EXPECT_EQ(Ask(kToken).decision, AuthDecision::kUnavailable);
+}
+
 TEST_F(BackendsTest, WhatNobodyKnowsIsDenied) {
     Begin();
     EXPECT_EQ(Ask("something else").decision, AuthDecision::kDeny);

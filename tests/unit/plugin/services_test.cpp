@@ -48,7 +48,8 @@ public:
     base::Guarded<std::map<std::string, model::KvEntry>> rows;
 };
 
-class ServicesTest : public HostFixture {
+/// Each service for a plugin in the server and for one in a process of its own.
+class ServicesTest : public HostFixture, public testing::WithParamInterface<const char*> {
 protected:
     ServicesTest()
         : client(egress::Client::Options{}),
@@ -68,9 +69,11 @@ protected:
               }
           ),
           origin("http://127.0.0.1:" + std::to_string(server.port())) {
+        config.worker_path = OPENSEND_BINARY_DIR "/bin/opensend-plugin-worker";
         deps.kv = &kv;
         deps.http = &client;
     }
+    ~ServicesTest() override { host.reset(); }
     static http::ServerOptions Options() {
         http::ServerOptions options;
         options.reactors = 1;
@@ -79,7 +82,7 @@ protected:
     }
     void StartMoody(std::optional<Grants> grants, const std::string& json = "{}") {
         config.plugins = {
-            {"moody", "", "", false, "{}", "", std::move(grants)}
+            {"moody", "", "", false, "{}", GetParam(), std::move(grants)}
         };
         config.transports = {
             {"t", "", "moody", json}
@@ -93,7 +96,14 @@ protected:
     const std::string origin;
 };
 
-TEST_F(ServicesTest, WithoutGrantsThereIsNoService) {
+INSTANTIATE_TEST_SUITE_P(
+    Everywhere,
+    ServicesTest,
+    testing::Values("inproc", "worker"),
+    [](const auto& place) { return std::string(place.param); }
+);
+
+TEST_P(ServicesTest, WithoutGrantsThereIsNoService) {
     // Its manifest asks; nobody gave.
     StartMoody(std::nullopt);
     EXPECT_EQ(Say("kv").diagnostic, "none");
@@ -102,7 +112,7 @@ TEST_F(ServicesTest, WithoutGrantsThereIsNoService) {
     EXPECT_EQ(Say("event").diagnostic, "no");
 }
 
-TEST_F(ServicesTest, AValueIsStoredUnderItsVersionWithinTheQuota) {
+TEST_P(ServicesTest, AValueIsStoredUnderItsVersionWithinTheQuota) {
     Grants grants;
     grants.kv_bytes = 4096;
     grants.timers = true;
@@ -112,7 +122,7 @@ TEST_F(ServicesTest, AValueIsStoredUnderItsVersionWithinTheQuota) {
     EXPECT_EQ(kv.Get("transport.t", "k")->value, "three") << "a space of its own";
 }
 
-TEST_F(ServicesTest, OnlyAGrantedOriginIsCalled) {
+TEST_P(ServicesTest, OnlyAGrantedOriginIsCalled) {
     Grants grants;
     grants.http = {origin};
     StartMoody(grants);
@@ -126,14 +136,14 @@ TEST_F(ServicesTest, OnlyAGrantedOriginIsCalled) {
     EXPECT_EQ(Say("http not a url").diagnostic, "refused " + std::to_string(OSP_E_INVALID));
 }
 
-TEST_F(ServicesTest, AnAnswerBeyondTheCapIsAFailure) {
+TEST_P(ServicesTest, AnAnswerBeyondTheCapIsAFailure) {
     Grants grants;
     grants.http = {origin};
     StartMoody(grants);
     EXPECT_EQ(Say("http " + origin + "/large").diagnostic, std::to_string(OSP_E_TOOBIG));
 }
 
-TEST_F(ServicesTest, AGrantedNameMustNotLeadToARefusedAddress) {
+TEST_P(ServicesTest, AGrantedNameMustNotLeadToARefusedAddress) {
     Grants grants;
     grants.http = {"http://inside.example:" + std::to_string(server.port())};
     const egress::Guard guard({}, {});
@@ -145,7 +155,7 @@ TEST_F(ServicesTest, AGrantedNameMustNotLeadToARefusedAddress) {
     EXPECT_EQ(Say("http " + grants.http[0] + "/").diagnostic, std::to_string(OSP_E_UNAVAILABLE));
 }
 
-TEST_F(ServicesTest, ASecretIsReadByTheOneItIsMeantFor) {
+TEST_P(ServicesTest, ASecretIsReadByTheOneItIsMeantFor) {
     deps.secret = [](std::string_view ref) -> std::optional<base::Secret> {
         return base::Secret("value of " + std::string(ref));
     };
@@ -156,6 +166,22 @@ TEST_F(ServicesTest, ASecretIsReadByTheOneItIsMeantFor) {
     EXPECT_EQ(Say("secret secret:acme/prod").diagnostic, "value of secret:acme/prod");
     for (const char* ref : {"env:OTHER", "secret:other", "file:/etc/passwd", "file:acme/x"})
         EXPECT_EQ(Say(std::string("secret ") + ref).diagnostic, std::to_string(OSP_E_DENIED));
+}
+
+TEST_P(ServicesTest, AnAnswerThatComesForADeadProcessIsDropped) {
+    if (std::string(GetParam()) == "inproc") return;  // there the server would be dead
+    Grants grants;
+    grants.http = {origin};
+    config.plugins = {
+        {"hostile", "", "", false, "{}", "worker", grants}
+    };
+    config.transports = {
+        {"t", "hostile", "", R"({"do":"leave","url":")" + origin + R"(/"})"}
+    };
+    host = std::make_unique<Host>(config, deps);
+    for (int i = 0; i < 2; ++i)
+        EXPECT_NE(Deliver(*host->FindTransport("t"))[0][0].result, model::ResultClass::kProtocol);
+    EXPECT_GE(Status().worker.value().deaths, 1u);
 }
 
 }  // namespace
