@@ -92,6 +92,7 @@ public:
         }
         base::MutexLock lock(mutex_);
         answer_ = std::move(answer);
+        turned_away_ = completion.status == OSP_E_BUSY;
         done_ = true;
         changed_.NotifyAll();
         return readable;
@@ -106,6 +107,11 @@ public:
         }
         return true;
     }
+    /// It was not even asked.
+    bool turned_away() {
+        base::MutexLock lock(mutex_);
+        return turned_away_;
+    }
     std::optional<AuthResult> Take() {
         base::MutexLock lock(mutex_);
         while (!done_) changed_.Wait(lock);
@@ -115,7 +121,8 @@ public:
 private:
     base::Mutex mutex_;
     base::CondVar changed_;
-    bool done_ OPENSEND_GUARDED_BY(mutex_) = false;
+    bool done_ OPENSEND_GUARDED_BY(mutex_) = false, turned_away_
+                                                    OPENSEND_GUARDED_BY(mutex_) = false;
     std::optional<AuthResult> answer_ OPENSEND_GUARDED_BY(mutex_);
 };
 
@@ -218,10 +225,15 @@ std::optional<model::AuthResult> AuthBackend::Ask(
     const bool later = answer && answer->decision == AuthDecision::kUnavailable;
     // A refusal is an answer; only what a caller cannot provoke, and what is not the fault of the
     // host, counts against the backend.
-    if (!later || instance.vitals().host_failures() == host_failures)
+    // Nor does the death of a process: what holds it back is the one who makes the next one.
+    const bool is_away = later && instance.is_apart() && waiter->turned_away();
+    if (is_away) {
+        instance.vitals().breaker().Report(model::ResultClass::kNotTried, clock.Mono());
+    } else if (!later || instance.vitals().host_failures() == host_failures) {
         instance.vitals().breaker().Report(
             later ? model::ResultClass::kTemp : model::ResultClass::kOk, clock.Mono()
         );
+    }
     const std::string changed =
         ForbiddenChange(call->fingerprint, FingerprintOf(*request), instance.grants());
     if (!changed.empty()) {

@@ -39,6 +39,13 @@ struct PluginLimiter::Loan final : public Waiter {
         return true;
     }
 
+    /// Whether the plugin has answered; `turned_away`: with "busy".
+    bool IsDone(bool& turned_away) {
+        base::MutexLock lock(mutex);
+        turned_away = done && status == OSP_E_BUSY;
+        return done;
+    }
+
     std::vector<std::string> keys;  // copies: the caller's may be gone when the plugin is late
     std::vector<osp_rl_req> requests;
     std::vector<osp_rl_res> results;
@@ -118,17 +125,25 @@ model::RateVerdict PluginLimiter::Acquire(std::span<const model::RateBucket> buc
     );
     --instance_->calls_inside();
     if (is_timed) instance_->vitals().Took("acquire", instance_->clock().Mono() - began, false);
-    bool answered = status == OSP_OK;
+    bool answered = status == OSP_OK, is_away = status == OSP_E_BUSY;
     if (status == OSP_PENDING) {
         answered = WaitForAnswer(loan, token);
-        if (!answered) {
+        const bool is_closed = loan->IsDone(is_away);
+        if (!is_closed) {
             reusable = nullptr;
             overdue_.With([&](auto& list) { list.push_back(loan); });
         }
     } else {
         instance_->tokens().Settle(token);
     }
-    breaker.Report(answered ? model::ResultClass::kOk : model::ResultClass::kTemp, now);
+    // The death of a process is no failure of the store: another one takes its place.
+    is_away = is_away && !answered && instance_->is_apart();
+    breaker.Report(
+        answered  ? model::ResultClass::kOk
+        : is_away ? model::ResultClass::kNotTried
+                  : model::ResultClass::kTemp,
+        now
+    );
     if (!answered) {
         ++instance_->counters().errors;
         return verdict;

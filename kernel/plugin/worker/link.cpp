@@ -124,6 +124,21 @@ void Link::EndSession() {
 
 std::shared_ptr<Session> Link::Ready() {
     base::MutexLock lock(mutex_);
+    return FindReady();
+}
+
+std::shared_ptr<Session> Link::AwaitReady(base::MonoTime deadline) {
+    base::MutexLock lock(mutex_);
+    for (;;) {
+        if (auto session = FindReady()) return session;
+        const base::MonoTime now = recipe_->clock->Mono();
+        if (session_ || !wanted_ || now >= deadline || retry_at_ >= deadline) return nullptr;
+        const std::chrono::nanoseconds turn = std::chrono::milliseconds(20);
+        created_.WaitFor(lock, std::min<std::chrono::nanoseconds>(deadline - now, turn));
+    }
+}
+
+std::shared_ptr<Session> Link::FindReady() {
     if (!session_ || session_->dead()) return nullptr;
     if (probing_ && session_->proven()) {
         probing_ = false;

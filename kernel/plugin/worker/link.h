@@ -34,6 +34,8 @@ public:
     /// The process that takes a new call; null while there is none, or the one that is on probation
     /// has a call already.
     std::shared_ptr<Session> Ready();
+    /// Waits for one that is about to be there, not for the end of a rest.
+    std::shared_ptr<Session> AwaitReady(base::MonoTime deadline);
     /// The process there is, if any.
     std::shared_ptr<Session> current() const;
     /// Milliseconds until another try makes sense.
@@ -43,6 +45,7 @@ public:
     const base::Clock& clock() const { return *recipe_->clock; }
 
 private:
+    std::shared_ptr<Session> FindReady() OPENSEND_REQUIRES(mutex_);
     void Run(runtime::StopToken& stop);
     void BringUp();
     osp_status Raise(std::shared_ptr<Session>& session, osp_error& error);
@@ -61,7 +64,7 @@ private:
     const std::chrono::nanoseconds ctl_timeout_;
 
     mutable base::Mutex mutex_;
-    base::CondVar created_;
+    base::CondVar created_;  // or not, or it died
     std::string config_ OPENSEND_GUARDED_BY(mutex_);
     std::shared_ptr<Session> session_ OPENSEND_GUARDED_BY(mutex_);
     bool wanted_ OPENSEND_GUARDED_BY(mutex_) = false;

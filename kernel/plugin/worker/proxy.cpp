@@ -15,6 +15,7 @@
 namespace opensend::plugin::worker {
 namespace {
 
+constexpr auto kRestartPatience = std::chrono::milliseconds(1000);
 constexpr auto kAskTime = std::chrono::milliseconds(5000);
 
 Link& Of(osp_inst* inst) { return *reinterpret_cast<Link*>(inst); }
@@ -162,10 +163,11 @@ osp_status ProxyProbe(osp_inst* inst, osp_time deadline, osp_error* error) noexc
 /// A frame with one token; PENDING when it is on its way.
 osp_status PostOne(osp_inst* inst, const Frame& frame, Errand errand, osp_error* error) {
     Link& link = Of(inst);
-    const auto session = link.Ready();
-    if (!session) return Away(link, error, OSP_E_UNAVAILABLE);
+    // A process that is being made again is there in a moment; who asks would rather wait.
+    const auto session = link.AwaitReady(link.clock().Mono() + kRestartPatience);
+    if (!session) return Away(link, error, OSP_E_BUSY);
     const osp_status status = session->Post(frame, {std::move(errand)});
-    if (status == OSP_E_BUSY) return Away(link, error, OSP_E_UNAVAILABLE);
+    if (status == OSP_E_BUSY) return Away(link, error, status);
     return status == OSP_OK ? OSP_PENDING : status;
 }
 

@@ -353,7 +353,7 @@ void Session::AnswerForTheDead(const Errand& errand, bool taken, const std::stri
         result.all.diag = StrOfString(text);
         Give(errand.token, {sizeof(osp_completion), OSP_OK, &result, nullptr});
     } else {
-        Give(errand.token, {sizeof(osp_completion), OSP_E_UNAVAILABLE, nullptr, nullptr});
+        Give(errand.token, {sizeof(osp_completion), OSP_E_BUSY, nullptr, nullptr});
     }
     Release(errand);
 }
