@@ -32,8 +32,9 @@ public:
         args.config = OSP_S("{}");
         osp_error error{};
         error.size = sizeof error;
-        const osp_status status = kind.make ? kind.make(args, &inst_, &error)
-                                            : kind.instance.create(&args, &inst_, &error);
+        const osp_status status =
+            kind.make ? kind.make(args, {std::make_shared<worker::Health>()}, &inst_, &error)
+                      : kind.instance.create(&args, &inst_, &error);
         if (status != OSP_OK || kind.instance.start(inst_, &error) != OSP_OK)
             throw std::runtime_error("the plugin does not start");
         instance_ = kind.instance;
