@@ -114,7 +114,8 @@ async function run(hostile) {
     const listed = JSON.parse(instance.run(...instance.ours, '--json', 'plugins', 'list')).instances;
     const deaths = listed.reduce((sum, one) => sum + (one.worker?.deaths ?? 0), 0);
     if (instance.child.exitCode !== null) throw new Error('the server ended');
-    await instance.stop();
+    // In the middle of it: what is on its way counts as queued.
+    await instance.stop('SIGKILL');
     const states = query('SELECT status, subject FROM emails').split('\n').map((line) => line.split('|'));
     sink.postMessage('');
     const seen = new Map(await answerOf(sink));

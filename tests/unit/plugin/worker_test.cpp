@@ -24,7 +24,7 @@ class WorkerTest : public HostFixture {
 protected:
     WorkerTest() {
         config.worker_path = OPENSEND_BINARY_DIR "/bin/opensend-plugin-worker";
-        config.worker_patience.heartbeat = std::chrono::milliseconds(1500);
+        config.worker_patience.heartbeat = std::chrono::milliseconds(kSanitizer ? 6000 : 1500);
         config.worker_patience.rest = std::chrono::milliseconds(300);
         config.call_timeout = std::chrono::milliseconds(20'000);
         deps.secret = [](std::string_view name) -> std::optional<base::Secret> {
