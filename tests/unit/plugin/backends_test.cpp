@@ -1,5 +1,6 @@
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <optional>
 
@@ -37,7 +38,7 @@ public:
         return crypto::HmacSha256(*pepper, data);
     }
     uint32_t active_pepper() const override { return 1; }
-    bool down = false;
+    std::atomic<bool> down{false};  // asked from another thread when the backend runs apart
     std::string scope = "sending_access";
 };
 
