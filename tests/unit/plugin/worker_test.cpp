@@ -317,6 +317,7 @@ TEST_F(WorkerTest, AGoodPluginGoesOnBesideABadOne) {
     for (int i = 0; i < 300 && Health("transport.bad").deaths < 3; ++i) {
         Deliver(*bad, 2, 5000);
         for (const auto& result : Deliver(*good, 10)) EXPECT_EQ(result[0].result, ResultClass::kOk);
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
     }
     EXPECT_GE(Health("transport.bad").deaths, 3u);
     EXPECT_EQ(Health("transport.good").deaths, 0u);
