@@ -14,6 +14,8 @@ bool Is(const char* name);
 
 /// Ends the process as a wild pointer would.
 [[noreturn]] void Crash();
+/// Takes memory and forgets it.
+void Leak(size_t n);
 
 /// The configuration's secret, and what every kind does with it, its log and its services.
 struct Common {

@@ -102,7 +102,7 @@ const osp_plugin* osp_plugin_v1(void) OSP_NX {
     static const osp_plugin* const kPlugin = defect::Describe();
     static const osp_plugin* const kAgain = nullptr;
     if (defect::Is("entry.pure") && getppid() == 0) return kAgain;
-    if (defect::Is("entry.memory")) static_cast<void>(!std::malloc(24));
+    if (defect::Is("entry.memory")) defect::Leak(24);
     if (defect::Is("entry.same")) return new osp_plugin(*kPlugin);
     return kPlugin;
 }
