@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -24,6 +25,31 @@ struct RouteTraits {
     bool takes_csv = false;           // a body of text/csv reads like {"csv": its text}
 };
 
+/// A literal that says something: leaving it out, or empty, does not compile.
+class Said {
+public:
+    template <size_t N>
+    consteval Said(const char (&literal)[N]) : text_(literal, N - 1) {
+        static_assert(N > 1, "a route is documented");
+    }
+    constexpr operator std::string_view() const { return text_; }
+
+private:
+    std::string_view text_;
+};
+
+/// What the OpenAPI document tells of a row (kernel/api/openapi.h). Names are those of the
+/// `*.schema.json` files; a name with a dot in it, `tag.name`, is found by `name` too.
+struct RouteDoc {
+    Said id;                     // "emails.list": its tag and what is done
+    Said summary;                // a few words
+    Said answers;                // "201 Domain, 200 Domain"; "Email[]": a list; "text/csv": no JSON
+    std::string_view body = {};  // schema of what the client sends; empty: nothing is read
+    std::string_view takes =
+        {};  // further parameters: "page status to"; page is limit, after, before
+    std::string_view refusals = {};  // statuses beside those that every such route has: "409 410"
+};
+
 /// One row of a resource's table; handlers are members of `Api`.
 template <class Api>
 struct Route {
@@ -31,6 +57,7 @@ struct Route {
     std::string_view path;  // "/emails/:id"
     model::RouteClass scope;
     Answer (Api::*handler)(const std::shared_ptr<Call>&);
+    RouteDoc doc;
     RouteTraits traits = {};
 };
 
@@ -41,6 +68,7 @@ struct MountedRoute {
     model::RouteClass scope;
     RouteTraits traits;
     std::function<Answer(const std::shared_ptr<Call>&)> handler;
+    std::optional<RouteDoc> doc = std::nullopt;
 };
 
 }  // namespace opensend::api

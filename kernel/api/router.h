@@ -20,7 +20,8 @@ public:
                 {route.method, std::string(route.path), route.scope, route.traits,
                  [&api, handler = route.handler](const std::shared_ptr<Call>& call) {
                      return (api.*handler)(call);
-                 }}
+                 },
+                 route.doc}
             );
         }
     }

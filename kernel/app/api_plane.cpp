@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "kernel/api/openapi.h"
 #include "kernel/app/wiring.h"
 #include "kernel/base/error.h"
 #include "kernel/base/text.h"
@@ -54,7 +55,7 @@ ApiPlane::ApiPlane(Shared& shared, health::HealthApi& health, Wakes wakes) {
     logs_api_ = std::make_unique<logs::LogsApi>(*shared.storage.pool);
     request_logger_ =
         std::make_unique<logs::RequestLogger>(*shared.storage.pool, CaptureOf(shared.config));
-    Mount(health);
+    Mount(shared, health);
     Listen(shared);
 }
 
@@ -113,7 +114,7 @@ std::optional<std::string> ApiPlane::ReloadCertificate() {
     return loaded.ok() ? std::nullopt : std::optional(loaded.error());
 }
 
-void ApiPlane::Mount(health::HealthApi& health) {
+void ApiPlane::Mount(Shared& shared, health::HealthApi& health) {
     // The mount list: one line per resource.
     emails_api_->Mount(router_);
     email_detail_api_->Mount(router_);
@@ -128,6 +129,10 @@ void ApiPlane::Mount(health::HealthApi& health) {
     event_log_api_->Mount(router_);
     logs_api_->Mount(router_);
     health.Mount(router_);
+    openapi_api_.Mount(router_);
+    openapi_api_.Publish(
+        api::OpenApiText(router_.routes(), EmbeddedSchemas(), shared.config.Text("app.url"))
+    );
 }
 
 void ApiPlane::Listen(Shared& shared) {

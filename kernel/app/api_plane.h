@@ -2,12 +2,15 @@
 
 #include <functional>
 #include <memory>
+#include <span>
 
 #include "kernel/api/filters.h"
 #include "kernel/api/router.h"
 #include "kernel/app/shared.h"
+#include "kernel/base/embedded.h"
 #include "kernel/http/server.h"
 #include "kernel/listeners/api/health_api.h"
+#include "kernel/listeners/api/openapi_api.h"
 #include "kernel/resources/api_keys/api_keys_api.h"
 #include "kernel/resources/domains/claims_api.h"
 #include "kernel/resources/domains/domains_api.h"
@@ -30,12 +33,16 @@ struct Wakes {
     std::function<void()> domains;  // a look-up of a domain
 };
 
+/// The files *.schema.json, for api::OpenApiText.
+std::span<const base::EmbeddedFile> EmbeddedSchemas();
+
 /// What the role `api` runs: the REST listener and every resource behind it.
 class ApiPlane {
 public:
     /// Binds the port; ready on return. Throws base::Error.
     ApiPlane(Shared& shared, health::HealthApi& health, Wakes wakes);
     uint16_t port() const { return server_->port(); }
+    const api::Router& router() const { return router_; }
     void SetTrustedProxies(std::vector<base::Cidr> proxies) {
         filters_->SetTrustedProxies(std::move(proxies));
     }
@@ -49,7 +56,7 @@ public:
 private:
     void MakeEmails(Shared& shared, const Wakes& wakes);
     void MakeDomains(Shared& shared, Wakes& wakes);
-    void Mount(health::HealthApi& health);
+    void Mount(Shared& shared, health::HealthApi& health);
     void Listen(Shared& shared);
 
     std::unique_ptr<emails::Acceptor> acceptor_;
@@ -70,6 +77,7 @@ private:
     std::unique_ptr<received::ReceivedApi> received_api_;
     std::unique_ptr<logs::RequestLogger> request_logger_;
     std::unique_ptr<logs::LogsApi> logs_api_;
+    health::OpenApiApi openapi_api_;
     api::Router router_;
     std::unique_ptr<api::Filters> filters_;
     std::unique_ptr<tls::Identity> identity_;

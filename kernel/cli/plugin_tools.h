@@ -42,7 +42,7 @@ void AddPluginFileCommands(CLI::App& plugins, Global& global, Run& run);  // ins
 /// Shows the gate's steps for a file or a plugin's name; the second is a configuration file, or "".
 using ShowGate = std::function<int(const std::string&, const std::string&)>;
 void AddPluginCheckCommand(CLI::App& plugins, Global& global, Run& run, const ShowGate& show_gate);
-void AddPluginRunCommands(CLI::App& plugins, Global& global, Run& run);   // run bench
-void AddPluginKeyCommands(CLI::App& plugins, Global& global, Run& run);   // keygen sign verify
+void AddPluginRunCommands(CLI::App& plugins, Global& global, Run& run);  // run bench
+void AddPluginKeyCommands(CLI::App& plugins, Global& global, Run& run);  // keygen sign verify
 
 }  // namespace opensend::cli

@@ -6,6 +6,7 @@ import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import tls from 'node:tls';
+import { unwatch, watch } from './openapi.mjs';
 
 export const build = process.env.OPENSEND_BUILD;
 if (!build) throw new Error('OPENSEND_BUILD names the build folder');
@@ -107,6 +108,7 @@ export class Instance {
       if (gone) throw new Error(`the server ended at start:\n${this.log}`);
       try { return (await fetch(`${this.base}/livez`)).ok; } catch { return false; }
     });
+    this.watcher = await watch(this.base);
     return this;
   }
   async stop(signal = 'SIGTERM') {
@@ -118,6 +120,9 @@ export class Instance {
   async destroy() {
     if (this.child && this.child.exitCode === null && this.child.signalCode === null) await this.stop();
     fs.rmSync(this.folder, { recursive: true, force: true });
+    unwatch(this.base);
+    // Some clients turn what is thrown at them into an answer.
+    if (this.watcher?.violations.length) throw new Error(this.watcher.violations[0]);
   }
   /** One call of the API: {status, headers, body}. `body` is sent as it is when it is a string. */
   async call(method, route, { key, body, headers = {} } = {}) {

@@ -1,9 +1,10 @@
+#include "kernel/api/query.h"
+
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
 
 #include "kernel/api/paging.h"
-#include "kernel/api/query.h"
 #include "kernel/base/check.h"
 #include "kernel/http/uri.h"
 

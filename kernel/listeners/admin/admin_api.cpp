@@ -10,10 +10,18 @@
 namespace opensend::admin {
 
 void AdminApi::Mount(api::Router& router) {
+    using model::RouteClass;
+    using M = api::Method;
+    using A = AdminApi;
+    static constexpr RouteClass kP = RouteClass::kPublic;
     static constexpr api::RouteTraits kNoLimits = {.health = true};
+    // clang-format off
     static const api::Route<AdminApi> kRoutes[] = {
-        {api::Method::GET, "/metrics", model::RouteClass::kPublic, &AdminApi::Metrics, kNoLimits},
+        {M::GET, "/metrics", kP, &A::Metrics,
+         {.id = "service.metrics", .summary = "Show the metrics",
+          .answers = "200 text/plain", .refusals = "401"}, kNoLimits},
     };
+    // clang-format on
     router.Mount(kRoutes, *this);
 }
 

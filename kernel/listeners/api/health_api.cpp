@@ -42,14 +42,26 @@ std::vector<Check> HealthMonitor::Checks() const {
 
 void HealthApi::Mount(api::Router& router) {
     using model::RouteClass;
+    using M = api::Method;
+    using A = HealthApi;
+    static constexpr RouteClass kP = RouteClass::kPublic;
     static constexpr api::RouteTraits kHealth = {.health = true};
+    // clang-format off
     static const api::Route<HealthApi> kRoutes[] = {
-        {api::Method::GET,   "/livez", RouteClass::kPublic, &HealthApi::Livez,          kHealth},
-        {api::Method::GET,                  "/health",           RouteClass::kPublic,    &HealthApi::Health, kHealth},
-        {api::Method::GET,           "/ready",                   RouteClass::kPublic,                       &HealthApi::Ready,                               kHealth},
-        {api::Method::GET, "/.well-known/opensend-key-format.json",  RouteClass::kPublic,
-         &HealthApi::KeyFormat},
+        {M::GET, "/livez", kP, &A::Livez,
+         {.id = "service.livez", .summary = "Say that the process runs",
+          .answers = "200 Alive"}, kHealth},
+        {M::GET, "/health", kP, &A::Health,
+         {.id = "service.health", .summary = "Say whether the database answers",
+          .answers = "200 Health, 503 Health"}, kHealth},
+        {M::GET, "/ready", kP, &A::Ready,
+         {.id = "service.ready", .summary = "Say whether requests can be taken",
+          .answers = "200 Readiness, 503 Readiness"}, kHealth},
+        {M::GET, "/.well-known/opensend-key-format.json", kP, &A::KeyFormat,
+         {.id = "service.key_format", .summary = "Describe what API keys look like",
+          .answers = "200 KeyFormat"}},
     };
+    // clang-format on
     router.Mount(kRoutes, *this);
 }
 

@@ -198,17 +198,32 @@ MintedKey Mint(
 
 void ApiKeysApi::Mount(api::Router& router) {
     using model::RouteClass;
+    using M = api::Method;
+    using A = ApiKeysApi;
+    static constexpr RouteClass kA = RouteClass::kAdmin;
+    static constexpr RouteClass kR = RouteClass::kRead;
     static constexpr api::RouteTraits kAdminWrite = {.admin_cost = true};
+    // clang-format off
     static const api::Route<ApiKeysApi> kRoutes[] = {
-        {api::Method::POST,   "/api-keys",         RouteClass::kAdmin, &ApiKeysApi::Create, kAdminWrite      },
-        {api::Method::GET,    "/api-keys",         RouteClass::kRead,  &ApiKeysApi::List  },
-        {api::Method::GET,    "/api-keys/:id",   RouteClass::kRead,   &ApiKeysApi::Get                   },
-        {api::Method::PATCH, "/api-keys/:id", RouteClass::kAdmin,        &ApiKeysApi::Update,                    kAdminWrite                 },
-        {api::Method::POST, "/api-keys/:id/rotate", RouteClass::kAdmin,                                                  &ApiKeysApi::Rotate,
-         kAdminWrite},
-        {api::Method::DELETE, "/api-keys/:id", RouteClass::kAdmin,                                                  &ApiKeysApi::Delete,
-         kAdminWrite},
+        {M::POST, "/api-keys", kA, &A::Create,
+         {.id = "api-keys.create", .summary = "Make an API key",
+          .answers = "201 ApiKeyWithToken", .body = "CreateApiKey"}, kAdminWrite},
+        {M::GET, "/api-keys", kR, &A::List,
+         {.id = "api-keys.list", .summary = "List API keys",
+          .answers = "200 ApiKey[]", .takes = "page"}},
+        {M::GET, "/api-keys/:id", kR, &A::Get,
+         {.id = "api-keys.get", .summary = "Show an API key", .answers = "200 ApiKey"}},
+        {M::PATCH, "/api-keys/:id", kA, &A::Update,
+         {.id = "api-keys.update", .summary = "Change an API key",
+          .answers = "200 ApiKey", .body = "UpdateApiKey"}, kAdminWrite},
+        {M::POST, "/api-keys/:id/rotate", kA, &A::Rotate,
+         {.id = "api-keys.rotate", .summary = "Give an API key another secret",
+          .answers = "201 ApiKeyWithToken", .body = "RotateApiKey"}, kAdminWrite},
+        {M::DELETE, "/api-keys/:id", kA, &A::Delete,
+         {.id = "api-keys.delete", .summary = "Revoke an API key",
+          .answers = "200 ApiKeyDeleted"}, kAdminWrite},
     };
+    // clang-format on
     router.Mount(kRoutes, *this);
 }
 

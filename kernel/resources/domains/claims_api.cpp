@@ -47,13 +47,24 @@ std::string ClaimJson(const Claim& claim, base::Time now) {
 
 void ClaimsApi::Mount(api::Router& router) {
     using model::RouteClass;
+    using M = api::Method;
+    using A = ClaimsApi;
+    static constexpr RouteClass kA = RouteClass::kAdmin;
+    static constexpr RouteClass kR = RouteClass::kRead;
     static constexpr api::RouteTraits kAdminWrite = {.admin_cost = true};
+    // clang-format off
     static const api::Route<ClaimsApi> kRoutes[] = {
-        {api::Method::POST,            "/domains/claim",     RouteClass::kAdmin, &ClaimsApi::Create, kAdminWrite},
-        {api::Method::GET,             "/domains/:id/claim", RouteClass::kRead,  &ClaimsApi::Get   },
-        {api::Method::POST, "/domains/:id/claim/verify",   RouteClass::kAdmin, &ClaimsApi::Verify,
-         kAdminWrite           },
+        {M::POST, "/domains/claim", kA, &A::Create,
+         {.id = "domains.claim", .summary = "Claim a name that someone else holds",
+          .answers = "201 DomainClaim, 200 DomainClaim", .body = "ClaimDomain"}, kAdminWrite},
+        {M::GET, "/domains/:id/claim", kR, &A::Get,
+         {.id = "domains.get_claim", .summary = "Show the claim of a domain",
+          .answers = "200 DomainClaim"}},
+        {M::POST, "/domains/:id/claim/verify", kA, &A::Verify,
+         {.id = "domains.verify_claim", .summary = "Look for the proof of a claim",
+          .answers = "200 DomainClaim", .refusals = "410"}, kAdminWrite},
     };
+    // clang-format on
     router.Mount(kRoutes, *this);
 }
 

@@ -37,18 +37,35 @@ void RefuseHeldElsewhere(db::Pool& pool, const model::TenantId& tenant, const st
 
 void DomainsApi::Mount(api::Router& router) {
     using model::RouteClass;
+    using M = api::Method;
+    using A = DomainsApi;
+    static constexpr RouteClass kA = RouteClass::kAdmin;
+    static constexpr RouteClass kR = RouteClass::kRead;
     static constexpr api::RouteTraits kAdminWrite = {.admin_cost = true};
     static constexpr api::RouteTraits kRestricted = {.open_to_restricted = true};
     static constexpr api::RouteTraits kVerify = {.admin_cost = true, .open_to_restricted = true};
+    // clang-format off
     static const api::Route<DomainsApi> kRoutes[] = {
-        {api::Method::POST,   "/domains",            RouteClass::kAdmin, &DomainsApi::Create, kAdminWrite},
-        {api::Method::GET,    "/domains",            RouteClass::kRead,  &DomainsApi::List,   kRestricted},
-        {api::Method::GET,    "/domains/:id",        RouteClass::kRead,  &DomainsApi::Get,    kRestricted},
-        {api::Method::PATCH,  "/domains/:id",        RouteClass::kAdmin, &DomainsApi::Update, kAdminWrite},
-        {api::Method::DELETE, "/domains/:id",        RouteClass::kAdmin, &DomainsApi::Delete, kAdminWrite},
-        {api::Method::POST,   "/domains/:id/verify", RouteClass::kAdmin, &DomainsApi::Verify,
-         kVerify                                                                                         },
+        {M::POST, "/domains", kA, &A::Create,
+         {.id = "domains.create", .summary = "Add a domain",
+          .answers = "201 Domain", .body = "CreateDomain"}, kAdminWrite},
+        {M::GET, "/domains", kR, &A::List,
+         {.id = "domains.list", .summary = "List domains",
+          .answers = "200 DomainItem[]", .takes = "page"}, kRestricted},
+        {M::GET, "/domains/:id", kR, &A::Get,
+         {.id = "domains.get", .summary = "Show a domain and its DNS records",
+          .answers = "200 Domain"}, kRestricted},
+        {M::PATCH, "/domains/:id", kA, &A::Update,
+         {.id = "domains.update", .summary = "Change a domain",
+          .answers = "200 Domain", .body = "UpdateDomain"}, kAdminWrite},
+        {M::DELETE, "/domains/:id", kA, &A::Delete,
+         {.id = "domains.delete", .summary = "Remove a domain",
+          .answers = "200 DomainDeleted"}, kAdminWrite},
+        {M::POST, "/domains/:id/verify", kA, &A::Verify,
+         {.id = "domains.verify", .summary = "Look up the DNS records now",
+          .answers = "200 Domain"}, kVerify},
     };
+    // clang-format on
     router.Mount(kRoutes, *this);
 }
 

@@ -55,16 +55,28 @@ std::string EmailAnswer(const std::string& id) {
 }  // namespace
 
 void EmailDetailApi::Mount(api::Router& router) {
+    using model::RouteClass;
     using M = api::Method;
     using A = EmailDetailApi;
-    constexpr auto kRead = model::RouteClass::kRead, kWrite = model::RouteClass::kWrite;
-    static constexpr api::RouteTraits kOpen = {.open_to_restricted = true};
-    static const api::Route<A> kRoutes[] = {
-        {M::PATCH, "/emails/:id",         kWrite, &A::Update,  kOpen},
-        {M::POST,  "/emails/:id/cancel",  kWrite, &A::Cancel,  kOpen},
-        {M::GET,   "/emails/:id/events",  kRead,  &A::Events,  kOpen},
-        {M::GET,   "/emails/:id/explain", kRead,  &A::Explain, kOpen},
+    static constexpr RouteClass kW = RouteClass::kWrite;
+    static constexpr RouteClass kR = RouteClass::kRead;
+    static constexpr api::RouteTraits kRestricted = {.open_to_restricted = true};
+    // clang-format off
+    static const api::Route<EmailDetailApi> kRoutes[] = {
+        {M::PATCH, "/emails/:id", kW, &A::Update,
+         {.id = "emails.reschedule", .summary = "Give a scheduled email another time",
+          .answers = "200 EmailRef", .body = "Reschedule", .refusals = "409"}, kRestricted},
+        {M::POST, "/emails/:id/cancel", kW, &A::Cancel,
+         {.id = "emails.cancel", .summary = "Cancel an email that has not left",
+          .answers = "200 EmailCanceled"}, kRestricted},
+        {M::GET, "/emails/:id/events", kR, &A::Events,
+         {.id = "emails.list_events", .summary = "List what happened to an email, oldest first",
+          .answers = "200 EmailEvent[]", .takes = "limit event_after event_before"}, kRestricted},
+        {M::GET, "/emails/:id/explain", kR, &A::Explain,
+         {.id = "emails.explain", .summary = "Say where an email is and why",
+          .answers = "200 EmailExplanation"}, kRestricted},
     };
+    // clang-format on
     router.Mount(kRoutes, *this);
 }
 

@@ -98,15 +98,31 @@ void AnswerSend(
 
 void EmailsApi::Mount(api::Router& router) {
     using model::RouteClass;
+    using M = api::Method;
+    using A = EmailsApi;
+    static constexpr RouteClass kS = RouteClass::kSend;
+    static constexpr RouteClass kR = RouteClass::kRead;
     static constexpr api::RouteTraits kSend = {
         .max_body = kMaxSendBody, .open_to_restricted = true};
     static constexpr api::RouteTraits kRestricted = {.open_to_restricted = true};
+    // clang-format off
     static const api::Route<EmailsApi> kRoutes[] = {
-        {api::Method::POST, "/emails",       RouteClass::kSend, &EmailsApi::Send,  kSend      },
-        {api::Method::POST, "/emails/batch", RouteClass::kSend, &EmailsApi::Batch, kSend      },
-        {api::Method::GET,  "/emails",       RouteClass::kRead, &EmailsApi::List,  kRestricted},
-        {api::Method::GET,  "/emails/:id",   RouteClass::kRead, &EmailsApi::Get,   kRestricted},
+        {M::POST, "/emails", kS, &A::Send,
+         {.id = "emails.send", .summary = "Send an email",
+          .answers = "200 EmailId", .body = "SendEmail", .refusals = "404 451"}, kSend},
+        {M::POST, "/emails/batch", kS, &A::Batch,
+         {.id = "emails.send_batch", .summary = "Send up to 100 emails",
+          .answers = "200 BatchAnswer", .body = "SendBatch",
+          .takes = "x-batch-validation", .refusals = "404 451"}, kSend},
+        {M::GET, "/emails", kR, &A::List,
+         {.id = "emails.list", .summary = "List emails, newest first",
+          .answers = "200 EmailItem[]",
+          .takes = "page status to from subject domain_id broadcast_id template_id topic_id "
+                   "tag_name tag_value created_after created_before"}, kRestricted},
+        {M::GET, "/emails/:id", kR, &A::Get,
+         {.id = "emails.get", .summary = "Show an email", .answers = "200 Email"}, kRestricted},
     };
+    // clang-format on
     router.Mount(kRoutes, *this);
 }
 

@@ -45,12 +45,18 @@ EventLogApi::EventLogApi(db::Pool& pool, const base::Clock& clock, events::Seque
 EventLogApi::~EventLogApi() { signal_.Listen({}); }
 
 void EventLogApi::Mount(api::Router& router) {
+    using model::RouteClass;
+    using M = api::Method;
+    using A = EventLogApi;
+    static constexpr RouteClass kR = RouteClass::kRead;
+    static constexpr api::RouteTraits kQuiet = {.unlogged = true};
+    // clang-format off
     static const api::Route<EventLogApi> kRoutes[] = {
-        {api::Method::GET,
-         "/events/log", model::RouteClass::kRead,
-         &EventLogApi::Read,
-         {.unlogged = true}},
+        {M::GET, "/events/log", kR, &A::Read,
+         {.id = "events.read_log", .summary = "Read the event log behind a cursor",
+          .answers = "200 EventLog", .takes = "after limit types wait", .refusals = "410"}, kQuiet},
     };
+    // clang-format on
     router.Mount(kRoutes, *this);
 }
 

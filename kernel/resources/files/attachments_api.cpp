@@ -11,13 +11,20 @@ namespace opensend::files {
 
 void AttachmentsApi::Mount(api::Router& router) {
     using model::RouteClass;
+    using M = api::Method;
+    using A = AttachmentsApi;
+    static constexpr RouteClass kR = RouteClass::kRead;
     static constexpr api::RouteTraits kRestricted = {.open_to_restricted = true};
+    // clang-format off
     static const api::Route<AttachmentsApi> kRoutes[] = {
-        {api::Method::GET, "/emails/:id/attachments",                RouteClass::kRead, &AttachmentsApi::List,
-         kRestricted                                                                                                      },
-        {api::Method::GET, "/emails/:id/attachments/:attachment_id", RouteClass::kRead,
-         &AttachmentsApi::Get,                                                                                 kRestricted},
+        {M::GET, "/emails/:id/attachments", kR, &A::List,
+         {.id = "emails.list_attachments", .summary = "List the attachments of an email",
+          .answers = "200 AttachmentItem[]", .takes = "page"}, kRestricted},
+        {M::GET, "/emails/:id/attachments/:attachment_id", kR, &A::Get,
+         {.id = "emails.get_attachment", .summary = "Show an attachment with a link to its bytes",
+          .answers = "200 Attachment"}, kRestricted},
     };
+    // clang-format on
     router.Mount(kRoutes, *this);
 }
 

@@ -95,10 +95,18 @@ std::string DownloadDisposition(std::string_view filename) {
 }
 
 void FilesApi::Mount(api::Router& router) {
+    using model::RouteClass;
+    using M = api::Method;
+    using A = FilesApi;
+    static constexpr RouteClass kP = RouteClass::kPublic;
     static constexpr api::RouteTraits kUnlogged = {.unlogged = true};
+    // clang-format off
     static const api::Route<FilesApi> kRoutes[] = {
-        {api::Method::GET, "/files/:token", model::RouteClass::kPublic, &FilesApi::Get, kUnlogged},
+        {M::GET, "/files/:token", kP, &A::Get,
+         {.id = "files.get", .summary = "Download a file by its signed link",
+          .answers = "200 */*", .refusals = "410"}, kUnlogged},
     };
+    // clang-format on
     router.Mount(kRoutes, *this);
 }
 

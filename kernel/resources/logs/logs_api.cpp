@@ -67,11 +67,22 @@ void WriteEntry(json::Writer& out, const LogEntry& entry, bool detail) {
 
 void LogsApi::Mount(api::Router& router) {
     using model::RouteClass;
+    using M = api::Method;
+    using A = LogsApi;
+    static constexpr RouteClass kR = RouteClass::kRead;
     static constexpr api::RouteTraits kQuiet = {.unlogged = true};
+    // clang-format off
     static const api::Route<LogsApi> kRoutes[] = {
-        {api::Method::GET, "/logs",     RouteClass::kRead, &LogsApi::List, kQuiet},
-        {api::Method::GET, "/logs/:id", RouteClass::kRead, &LogsApi::Get,  kQuiet},
+        {M::GET, "/logs", kR, &A::List,
+         {.id = "logs.list", .summary = "List requests of the organization",
+          .answers = "200 LogItem[]",
+          .takes = "page status method endpoint api_key_id user_agent search email_id request_id "
+                   "tag_name tag_value created_after created_before date_from date_to"}, kQuiet},
+        {M::GET, "/logs/:id", kR, &A::Get,
+         {.id = "logs.get", .summary = "Show a request with its bodies",
+          .answers = "200 Log"}, kQuiet},
     };
+    // clang-format on
     router.Mount(kRoutes, *this);
 }
 

@@ -65,16 +65,27 @@ void Unpack(ReceivedContent& content, const blob::BlobStore& blobs) {
 
 void ReceivedApi::Mount(api::Router& router) {
     using model::RouteClass;
+    using M = api::Method;
+    using A = ReceivedApi;
+    static constexpr RouteClass kR = RouteClass::kRead;
     static constexpr api::RouteTraits kRestricted = {.open_to_restricted = true};
+    // clang-format off
     static const api::Route<ReceivedApi> kRoutes[] = {
-        {api::Method::GET, "/emails/receiving",                                RouteClass::kRead, &ReceivedApi::List, kRestricted},
-        {api::Method::GET, "/emails/receiving/:id",                            RouteClass::kRead, &ReceivedApi::Get,
-         kRestricted                                                                                                             },
-        {api::Method::GET, "/emails/receiving/:id/attachments",                RouteClass::kRead,
-         &ReceivedApi::ListAttachments,                                                                               kRestricted},
-        {api::Method::GET, "/emails/receiving/:id/attachments/:attachment_id", RouteClass::kRead,
-         &ReceivedApi::GetAttachment,                                                                                 kRestricted},
+        {M::GET, "/emails/receiving", kR, &A::List,
+         {.id = "received.list", .summary = "List received mail",
+          .answers = "200 ReceivedEmailItem[]",
+          .takes = "page to from domain_id created_after created_before"}, kRestricted},
+        {M::GET, "/emails/receiving/:id", kR, &A::Get,
+         {.id = "received.get", .summary = "Show a received email",
+          .answers = "200 ReceivedEmail", .takes = "html_format"}, kRestricted},
+        {M::GET, "/emails/receiving/:id/attachments", kR, &A::ListAttachments,
+         {.id = "received.list_attachments", .summary = "List the attachments of a received email",
+          .answers = "200 AttachmentItem[]", .takes = "page"}, kRestricted},
+        {M::GET, "/emails/receiving/:id/attachments/:attachment_id", kR, &A::GetAttachment,
+         {.id = "received.get_attachment", .summary = "Show an attachment of a received email",
+          .answers = "200 Attachment"}, kRestricted},
     };
+    // clang-format on
     router.Mount(kRoutes, *this);
 }
 
