@@ -12,7 +12,6 @@ export class Contract {
     addFormats.default(this.ajv);
     this.ajv.addSchema(document, 'openapi');
     this.compiled = new Map();
-    this.seen = new Set();
     this.paths = Object.keys(document.paths).map((template) => ({ template, parts: template.split('/') }));
   }
   /** {template, operation} of a request; null for a path or method that is not documented. */
@@ -71,7 +70,10 @@ export class Contract {
     let body = sent ? JSON.parse(sent) : {};
     // A permissive batch names the items that it left out.
     const refused = new Set((answer?.errors ?? []).map((each) => each.index));
-    if (Array.isArray(body)) body = body.filter((item, index) => !refused.has(index));
+    if (Array.isArray(body) && refused.size > 0) {
+      body = body.filter((item, index) => !refused.has(index));
+      if (body.length === 0) return faults;
+    }
     faults.push(...this.faults(schema, body).map((fault) => `request: ${fault}`));
     const known = this.resolve(schema).properties;
     for (const name of known ? Object.keys(body) : []) {
@@ -86,7 +88,6 @@ export class Contract {
     const found = this.find(method, pathname);
     const faults = this.answerFaults(found?.operation, { status, type: answered.get('content-type'), text, method });
     if (found && status < 300) {
-      this.seen.add(`${found.operation.operationId} ${status}`);
       const answer = text && isJson(answered.get('content-type')) ? JSON.parse(text) : null;
       const ignored = (answered.get('x-opensend-ignored-fields') ?? '').split(', ');
       faults.push(...this.requestFaults(found.operation, {
@@ -133,6 +134,3 @@ globalThis.fetch = async (input, options = {}) => {
   }
   return response;
 };
-process.on('exit', () => { for (const c of contracts.values()) (require_fs()).appendFileSync('/tmp/oa_seen.txt', [...c.seen].join('\n') + '\n'); });
-import { createRequire } from 'node:module';
-const require_fs = () => createRequire(import.meta.url)('node:fs');
