@@ -38,15 +38,15 @@ private:
     std::string_view text_;
 };
 
-/// What the OpenAPI document tells of a row (kernel/api/openapi.h). Names are those of the
-/// `*.schema.json` files; a name with a dot in it, `tag.name`, is found by `name` too.
+/// What the OpenAPI document tells of a row (kernel/api/openapi.h). Schemas and parameters are
+/// named as in the `*.schema.json` files; there `tag.name` is what rows of that tag mean by `name`.
 struct RouteDoc {
     Said id;                     // "emails.list": its tag and what is done
     Said summary;                // a few words
-    Said answers;                // "201 Domain, 200 Domain"; "Email[]": a list; "text/csv": no JSON
+    Said answers;                // "201 Domain, 200 Domain"; "200 Email[]": a list; "200 text/csv"
     std::string_view body = {};  // schema of what the client sends; empty: nothing is read
-    std::string_view takes =
-        {};  // further parameters: "page status to"; page is limit, after, before
+    /// Parameters beside those in the path: "page status"; page is limit, after and before.
+    std::string_view takes = {};
     std::string_view refusals = {};  // statuses beside those that every such route has: "409 410"
 };
 
