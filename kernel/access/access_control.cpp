@@ -87,6 +87,7 @@ model::Principal AccessControl::Authenticate(base::Secret token, const Where& wh
     principal.expires_at = record->expires_at;
     principal.allowed_ips = record->allowed_json;
     principal.org_suspended = record->org_state == "suspended";
+    principal.rates = record->rates;
     return principal;
 }
 

@@ -1,5 +1,6 @@
 #include "kernel/access/key_directory.h"
 
+#include "kernel/access/own_limits.h"
 #include "kernel/base/check.h"
 #include "kernel/crypto/digest.h"
 #include "kernel/db/transaction.h"
@@ -15,7 +16,7 @@ constexpr db::Query kFindCredential{"access.find_credential", R"sql(
 
 constexpr db::Query kFindKey{"access.find_key", R"sql(
     SELECT k.org_id, k.permission, k.domain_id, k.expires_at, k.allowed_ips, k.revoked_at, o.state,
-           k.name
+           k.name, o.rate_limits, k.rate_limits
       FROM api_keys k JOIN orgs o ON o.id = k.org_id WHERE k.id = $1)sql"};
 
 constexpr db::Query kNoteUse{"access.note_use", R"sql(
@@ -94,6 +95,7 @@ std::optional<KeyRecord> KeyDirectory::FindKey(const model::ApiKeyId& id) {
     record.revoked = !row->IsNull(5);
     record.org_state = row->Text(6);
     record.name = row->Text(7);
+    record.rates = RatesOf(row->Text(8), row->Text(9));
     records_.With([&](auto& map) {
         if (map.size() >= kMaxCached) map.clear();
         if (generation == generation_.load()) map[id] = {record, mono + kFresh};

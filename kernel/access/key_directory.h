@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -15,6 +16,7 @@
 #include "kernel/model/authenticator.h"
 #include "kernel/model/ids.h"
 #include "kernel/model/permission.h"
+#include "kernel/model/rate_limiter.h"
 
 namespace opensend::access {
 
@@ -30,6 +32,7 @@ struct KeyRecord {
     std::string allowed_json = "[]";
     bool revoked = false;
     std::string org_state;
+    std::shared_ptr<const model::OwnRates> rates;  // of the key, else of its organization
 };
 
 /// API keys and credentials for the request path. Records are cached for at most a second and

@@ -25,6 +25,27 @@ std::string AddressKey(const base::IpAddress& client, std::string_view bucket) {
     return base::Cat("os:rl:{a:", Prefix(client), "}:", bucket);
 }
 
+uint64_t BurstOf(const model::RateBucket& bucket) { return bucket.burst_us / bucket.emission_us; }
+
+/// What one of several processes may admit of a bucket that they cannot share.
+void CutToShare(model::RateBucket& bucket) {
+    const uint64_t units = std::max<uint64_t>(1, BurstOf(bucket) / bucket.processes);
+    bucket.emission_us *= bucket.processes;
+    bucket.burst_us = units * bucket.emission_us;
+}
+
+base::Error TooMany(std::string_view bucket, uint64_t wait_s) {
+    json::Writer details;
+    details.BeginObject().Field("bucket", bucket);
+    details.Field("retry_after", static_cast<int64_t>(wait_s)).EndObject();
+    return base::Error(
+               base::ErrorCode::kRateLimitExceeded,
+               base::Cat("Too many requests; retry in ", wait_s, " seconds.")
+    )
+        .WithExtra(details.Take())
+        .WithRetryAfter(static_cast<int>(wait_s));
+}
+
 }  // namespace
 
 void RateHeaders::WriteTo(http::Headers& headers) const {
@@ -36,76 +57,111 @@ void RateHeaders::WriteTo(http::Headers& headers) const {
 }
 
 RateGate::RateGate(
-    model::RateLimiter* backend,
-    model::RateLimiter* local,
-    std::map<std::string, BucketNumbers, std::less<>> numbers,
-    OnFailure on_failure
+    model::RateLimiter* backend, model::RateLimiter* local, Numbers numbers, OnFailure on_failure
 )
     : backend_(backend),
       local_(local),
       numbers_(std::make_shared<const Numbers>(std::move(numbers))),
-      on_failure_(on_failure) {}
+      on_failure_(on_failure) {
+    runtime::SetGauge("opensend_rate_limit_store_up", {}, 1);
+}
 
-void RateGate::SetNumbers(std::map<std::string, BucketNumbers, std::less<>> numbers) {
+void RateGate::SetNumbers(Numbers numbers) {
     auto next = std::make_shared<const Numbers>(std::move(numbers));
     numbers_.With([&](auto& current) { current = std::move(next); });
 }
 
-RateGate::Named RateGate::Make(std::string_view bucket, std::string key, uint32_t cost) const {
-    const auto numbers = numbers_.With([](const auto& current) { return current; });
-    const auto found = numbers->find(bucket);
-    OPENSEND_CHECK(found != numbers->end(), "every bucket has numbers");
-    Named named{bucket, {}};
-    named.entry.key = std::move(key);
-    named.entry.emission_us = found->second.emission_us;
-    named.entry.burst_us = found->second.emission_us * found->second.burst;
-    named.entry.cost = cost;
-    return named;
+std::shared_ptr<const RateGate::Numbers> RateGate::CurrentNumbers() const {
+    return numbers_.With([](const auto& current) { return current; });
 }
 
-model::RateVerdict RateGate::Ask(
-    model::RateLimiter& limiter, std::span<const Named> buckets, RateHeaders& headers
+void RateGate::Charge::Add(
+    std::string_view name,
+    std::string key,
+    const Numbers& numbers,
+    const model::OwnRates* own,
+    uint32_t cost
 ) {
-    std::vector<model::RateBucket> entries;
-    entries.reserve(buckets.size());
-    for (const Named& named : buckets) entries.push_back(named.entry);
-    model::RateVerdict verdict = limiter.Acquire(entries);
-    headers.backend = verdict.degraded ? "local" : limiter.name();
-    if (!verdict.store_failed) return verdict;
-    if (on_failure_ == OnFailure::kClosed) throw base::Unavailable("rate_limit_unavailable");
-    if (on_failure_ == OnFailure::kLocal && local_ != nullptr && local_ != &limiter) {
-        verdict = local_->Acquire(entries);
-        headers.backend = "local";
-        if (!verdict.store_failed) return verdict;
+    OPENSEND_CHECK(count < entries.size(), "a charge has a place for each of its buckets");
+    const auto found = numbers.find(name);
+    OPENSEND_CHECK(found != numbers.end(), "every bucket has numbers");
+    uint64_t emission = found->second.emission_us;
+    uint64_t burst = found->second.burst;
+    if (own != nullptr) {
+        const auto other = std::find_if(own->begin(), own->end(), [&](const model::OwnRate& rate) {
+            return rate.bucket == name;
+        });
+        if (other != own->end()) emission = other->emission_us;
+        if (other != own->end()) burst = other->burst;
     }
+    model::RateBucket& entry = entries[count];
+    entry.key = std::move(key);
+    entry.emission_us = emission;
+    entry.burst_us = emission * burst;
+    entry.cost = cost;
+    names[count++] = name;
+}
+
+model::RateLimiter* RateGate::AskLocal(
+    Charge& charge, model::RateVerdict& verdict, RateHeaders& headers
+) {
     headers.backend = "disabled";
-    return model::RateVerdict{};
+    const bool is_wanted = on_failure_ == OnFailure::kLocal || charge.protects;
+    if (!is_wanted || local_ == nullptr || local_ == backend_) return nullptr;
+    for (size_t i = 0; i < charge.count; ++i) CutToShare(charge.entries[i]);
+    verdict = local_->Acquire(charge.buckets());
+    if (verdict.store_failed) return nullptr;
+    headers.backend = "local";
+    return local_;
 }
 
-void RateGate::Charge(
-    model::RateLimiter* limiter, std::span<const Named> buckets, RateHeaders& headers
+model::RateLimiter* RateGate::Ask(
+    Charge& charge, model::RateVerdict& verdict, RateHeaders& headers
 ) {
-    if (limiter == nullptr) {
+    if (backend_ == nullptr) {
         headers.backend = "disabled";
-        return;
+        if (!charge.protects || local_ == nullptr) return nullptr;
+        verdict = local_->Acquire(charge.buckets());
+        if (verdict.store_failed) return nullptr;
+        headers.backend = local_->name();
+        return local_;
     }
-    const model::RateVerdict verdict = Ask(*limiter, buckets, headers);
+    const uint32_t processes = processes_.load(std::memory_order_relaxed);
+    for (size_t i = 0; i < charge.count; ++i) charge.entries[i].processes = processes;
+    if (outage_.state() != RateOutage::State::kAway) {
+        verdict = backend_->Acquire(charge.buckets());
+        headers.backend = backend_->name();
+        if (!verdict.store_failed && !verdict.degraded) return backend_;
+        if (!verdict.store_failed && on_failure_ == OnFailure::kLocal) {
+            outage_.Note(RateOutage::State::kDegraded, charge.tenant);
+            headers.backend = "local";
+            return backend_;
+        }
+    }
+    outage_.Note(RateOutage::State::kAway, charge.tenant);
+    runtime::SetGauge("opensend_rate_limit_store_up", {}, 0);
+    if (on_failure_ == OnFailure::kClosed && !charge.protects) {
+        throw base::Unavailable("rate_limit_unavailable", "the rate limiter's store is away");
+    }
+    return AskLocal(charge, verdict, headers);
+}
+
+model::RateLimiter* RateGate::Pay(Charge& charge, RateHeaders& headers) {
+    model::RateVerdict verdict;
+    model::RateLimiter* const payee = Ask(charge, verdict, headers);
+    if (payee == nullptr || verdict.buckets.size() != charge.count) return nullptr;
     size_t deciding = 0;
-    for (size_t i = 1; i < verdict.buckets.size(); ++i) {
-        const auto& best = verdict.buckets[deciding];
-        const auto& candidate = verdict.buckets[i];
-        const uint64_t best_limit =
-            buckets[deciding].entry.burst_us / buckets[deciding].entry.emission_us;
-        const uint64_t limit = buckets[i].entry.burst_us / buckets[i].entry.emission_us;
-        const bool tighter = verdict.allowed
-                                 ? candidate.remaining * best_limit < best.remaining * limit
-                                 : candidate.retry_after_us > best.retry_after_us;
-        if (tighter) deciding = i;
+    for (size_t i = 1; i < charge.count; ++i) {
+        const model::RateState& best = verdict.buckets[deciding];
+        const model::RateState& candidate = verdict.buckets[i];
+        const bool is_tighter =
+            verdict.allowed ? candidate.remaining * BurstOf(charge.entries[deciding]) <
+                                  best.remaining * BurstOf(charge.entries[i])
+                            : candidate.retry_after_us > best.retry_after_us;
+        if (is_tighter) deciding = i;
     }
-    if (verdict.buckets.empty()) return;
-    const Named& named = buckets[deciding];
     const model::RateState& state = verdict.buckets[deciding];
-    const uint64_t limit = named.entry.burst_us / named.entry.emission_us;
+    const uint64_t limit = BurstOf(charge.entries[deciding]);
     // Of several charges of one request the tightest is told.
     if (!headers.present || !verdict.allowed ||
         state.remaining * headers.limit < headers.remaining * limit) {
@@ -114,57 +170,71 @@ void RateGate::Charge(
         headers.remaining = state.remaining;
         headers.reset_s = CeilSeconds(state.reset_us);
     }
-    runtime::Count(
-        "opensend_rate_limit_total", {named.bucket, verdict.allowed ? "allowed" : "denied"}
-    );
-    if (verdict.allowed) return;
-    const uint64_t wait = std::max<uint64_t>(1, CeilSeconds(state.retry_after_us));
-    json::Writer details;
-    details.BeginObject().Field("bucket", named.bucket);
-    details.Field("retry_after", static_cast<int64_t>(wait)).EndObject();
-    throw base::Error(
-        base::ErrorCode::kRateLimitExceeded,
-        base::Cat("Too many requests; retry in ", wait, " seconds.")
-    )
-        .WithExtra(details.Take())
-        .WithRetryAfter(static_cast<int>(wait));
+    const std::string_view name = charge.names[deciding];
+    runtime::Count("opensend_rate_limit_total", {name, verdict.allowed ? "allowed" : "denied"});
+    if (!verdict.allowed) {
+        throw TooMany(name, std::max<uint64_t>(1, CeilSeconds(state.retry_after_us)));
+    }
+    return payee;
 }
 
 void RateGate::ChargeAnonymous(const base::IpAddress& client, RateHeaders& headers) {
-    const Named buckets[] = {Make("addr.anon", AddressKey(client, "addr.anon"), 1)};
-    Charge(backend_, buckets, headers);
+    Charge charge;
+    charge.Add("addr.anon", AddressKey(client, "addr.anon"), *CurrentNumbers(), nullptr, 1);
+    Pay(charge, headers);
 }
 
-void RateGate::ChargeRequest(const model::Principal& principal, bool admin, RateHeaders& headers) {
+void RateGate::ChargeRequest(
+    const model::Principal& principal, Extra extra, RateHeaders& headers
+) {
     const std::string tag = base::Cat("os:rl:{", principal.tenant.ToString(), "}:");
     const std::string key = principal.key.ToString();
-    std::vector<Named> buckets;
-    buckets.push_back(Make("org.api", base::Cat(tag, "org.api"), 1));
-    buckets.push_back(Make("key.api", base::Cat(tag, "key.api:", key), 1));
-    if (admin) buckets.push_back(Make("key.admin", base::Cat(tag, "key.admin:", key), 1));
-    Charge(backend_, buckets, headers);
+    const auto numbers = CurrentNumbers();
+    const model::OwnRates* const own = principal.rates.get();
+    Charge charge;
+    charge.tenant = &principal.tenant;
+    charge.Add("org.api", base::Cat(tag, "org.api"), *numbers, own, 1);
+    charge.Add("key.api", base::Cat(tag, "key.api:", key), *numbers, own, 1);
+    if (extra.admin) charge.Add("key.admin", base::Cat(tag, "key.admin:", key), *numbers, own, 1);
+    if (extra.exports) charge.Add("org.export", base::Cat(tag, "org.export"), *numbers, own, 1);
+    Pay(charge, headers);
 }
 
-void RateGate::ChargeSend(
-    const model::TenantId& tenant, uint32_t recipients, RateHeaders& headers
+RateGate::SendUnits RateGate::ChargeSend(
+    const model::Principal& principal, uint32_t recipients, RateHeaders& headers
 ) {
-    const Named buckets[] = {
-        Make("org.send", base::Cat("os:rl:{", tenant.ToString(), "}:org.send"), recipients)};
-    Charge(backend_, buckets, headers);
+    Charge charge;
+    charge.tenant = &principal.tenant;
+    charge.Add(
+        "org.send", base::Cat("os:rl:{", principal.tenant.ToString(), "}:org.send"),
+        *CurrentNumbers(), principal.rates.get(), recipients
+    );
+    model::RateLimiter* const payee = Pay(charge, headers);
+    return {payee, std::move(charge.entries[0])};
 }
 
-void RateGate::RefundSend(const model::TenantId& tenant, uint32_t recipients) {
-    if (backend_ == nullptr) return;
-    const Named named =
-        Make("org.send", base::Cat("os:rl:{", tenant.ToString(), "}:org.send"), recipients);
-    const model::RateBucket entries[] = {named.entry};
-    backend_->Refund(entries);
+void RateGate::RefundSend(const SendUnits& units) {
+    if (units.limiter != nullptr) units.limiter->Refund({&units.bucket, 1});
 }
 
 void RateGate::ChargeAuthFailure(const base::IpAddress& client, RateHeaders& headers) {
-    model::RateLimiter* limiter = backend_ != nullptr ? backend_ : local_;
-    const Named buckets[] = {Make("addr.authfail", AddressKey(client, "addr.authfail"), 1)};
-    Charge(limiter, buckets, headers);
+    Charge charge;
+    charge.protects = true;
+    charge.Add("addr.authfail", AddressKey(client, "addr.authfail"), *CurrentNumbers(), nullptr, 1);
+    Pay(charge, headers);
+}
+
+bool RateGate::Probe() {
+    using State = RateOutage::State;
+    if (backend_ == nullptr || outage_.state() == State::kWell) return true;
+    // Looks only: nobody's bucket and nothing charged.
+    const model::RateBucket bucket{"os:rl:{probe}:probe", 1'000'000, 1'000'000, 1, processes()};
+    const model::RateVerdict verdict = backend_->Acquire({&bucket, 1}, true);
+    const bool is_away =
+        verdict.store_failed || (verdict.degraded && on_failure_ != OnFailure::kLocal);
+    outage_.Probed(is_away ? State::kAway : verdict.degraded ? State::kDegraded : State::kWell);
+    if (outage_.state() == State::kWell) runtime::SetGauge("opensend_rate_limit_store_up", {}, 1);
+    return !is_away;
 }
 
 }  // namespace opensend::access

@@ -1,13 +1,15 @@
 #pragma once
 
+#include <array>
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <span>
 #include <string>
 #include <string_view>
-#include <vector>
 
+#include "kernel/access/rate_outage.h"
 #include "kernel/base/cidr.h"
 #include "kernel/base/guarded.h"
 #include "kernel/http/message.h"
@@ -32,47 +34,86 @@ struct RateHeaders {
 };
 
 /// The limiter as a stage in front of the handlers: which buckets a request pays, what it is told.
-/// `backend` is null when limits are disabled; `local` serves the protection buckets then, and
-/// always after the backend's store failed under policy "local". Thread-safe.
+/// `backend` is null when limits are disabled. `local` serves what protects credentials then, and
+/// shares of all buckets while the backend's store is away under policy kLocal. Thread-safe.
 class RateGate {
 public:
     enum class OnFailure { kLocal = 1, kOpen, kClosed };
+    using Numbers = std::map<std::string, BucketNumbers, std::less<>>;
     RateGate(
         model::RateLimiter* backend,
         model::RateLimiter* local,
-        std::map<std::string, BucketNumbers, std::less<>> numbers,
+        Numbers numbers,
         OnFailure on_failure
     );
 
     /// Other numbers from now on; every bucket is there. Any thread.
-    void SetNumbers(std::map<std::string, BucketNumbers, std::less<>> numbers);
+    void SetNumbers(Numbers numbers);
+    /// How many live processes share the buckets, at least 1. Any thread.
+    void SetProcesses(uint32_t live) { processes_ = live > 0 ? live : 1; }
+    uint32_t processes() const { return processes_.load(); }
 
-    /// addr.anon of a public route. Each throws 429 rate_limit_exceeded and fills `headers`.
+    /// What a request pays beyond itself.
+    struct Extra {
+        bool admin = false;    // key.admin
+        bool exports = false;  // org.export
+    };
+    /// What a send has paid; gives it back.
+    struct SendUnits {
+        model::RateLimiter* limiter = nullptr;  // null: nothing was taken
+        model::RateBucket bucket;
+    };
+    /// addr.anon of a public route. Each throws 429 rate_limit_exceeded, or 503
+    /// rate_limit_unavailable, and fills `headers`.
     void ChargeAnonymous(const base::IpAddress& client, RateHeaders& headers);
-    /// org.api, key.api, and key.admin when `admin`.
-    void ChargeRequest(const model::Principal& principal, bool admin, RateHeaders& headers);
+    /// org.api, key.api and what `extra` names.
+    void ChargeRequest(const model::Principal& principal, Extra extra, RateHeaders& headers);
     /// org.send: one unit per recipient.
-    void ChargeSend(const model::TenantId& tenant, uint32_t recipients, RateHeaders& headers);
-    void RefundSend(const model::TenantId& tenant, uint32_t recipients);
-    /// One addr.authfail unit for a failed credential; throws 429 when the bucket is empty.
+    SendUnits ChargeSend(
+        const model::Principal& principal, uint32_t recipients, RateHeaders& headers
+    );
+    static void RefundSend(const SendUnits& units);
+    /// One addr.authfail unit for a failed credential; throws 429 when the bucket is empty. It is
+    /// charged even when limits are disabled or the store is away.
     void ChargeAuthFailure(const base::IpAddress& client, RateHeaders& headers);
 
+    /// Asks a store that failed before whether it is back, and says what it found; waits for it, so
+    /// not for requests.
+    bool Probe();
+    RateOutage& outage() { return outage_; }
+
 private:
-    struct Named {
-        std::string_view bucket;
-        model::RateBucket entry;
+    /// The buckets of one charge; all or none are paid.
+    struct Charge {
+        std::array<model::RateBucket, 4> entries;
+        std::array<std::string_view, 4> names;
+        size_t count = 0;
+        const model::TenantId* tenant = nullptr;  // who pays, when it is known
+        bool protects = false;                    // stays without the backend
+        void Add(
+            std::string_view name,
+            std::string key,
+            const Numbers& numbers,
+            const model::OwnRates* own,
+            uint32_t cost
+        );
+        std::span<const model::RateBucket> buckets() const { return {entries.data(), count}; }
     };
-    Named Make(std::string_view bucket, std::string key, uint32_t cost) const;
-    void Charge(model::RateLimiter* limiter, std::span<const Named> buckets, RateHeaders& headers);
-    model::RateVerdict Ask(
-        model::RateLimiter& limiter, std::span<const Named> buckets, RateHeaders& headers
+    std::shared_ptr<const Numbers> CurrentNumbers() const;
+    /// Null: allowed without having been charged anywhere.
+    model::RateLimiter* Ask(Charge& charge, model::RateVerdict& verdict, RateHeaders& headers);
+    model::RateLimiter* AskLocal(
+        Charge& charge, model::RateVerdict& verdict, RateHeaders& headers
     );
+    /// Who was charged; null: nobody.
+    model::RateLimiter* Pay(Charge& charge, RateHeaders& headers);
 
     model::RateLimiter* backend_;
     model::RateLimiter* local_;
-    using Numbers = std::map<std::string, BucketNumbers, std::less<>>;
     base::Guarded<std::shared_ptr<const Numbers>> numbers_;
-    OnFailure on_failure_;
+    const OnFailure on_failure_;
+    std::atomic<uint32_t> processes_{1};
+    RateOutage outage_;
 };
 
 }  // namespace opensend::access

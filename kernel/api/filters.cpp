@@ -272,7 +272,9 @@ void Filters::Admit(Call& call, const MountedRoute& route) const {
     }
     BeginRecord(call, route);
     access_.Authorize(call.principal, route.scope, route.traits.open_to_restricted);
-    rates_.ChargeRequest(call.principal, route.traits.admin_cost, facts.rates);
+    rates_.ChargeRequest(
+        call.principal, {route.traits.admin_cost, route.traits.export_cost}, facts.rates
+    );
 }
 
 void Filters::BeginRecord(Call& call, const MountedRoute& route) const {

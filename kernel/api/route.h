@@ -19,6 +19,7 @@ std::string_view ToText(Method method);
 struct RouteTraits {
     size_t max_body = 1024 * 1024;
     bool admin_cost = false;          // also costs one key.admin unit
+    bool export_cost = false;         // also costs one org.export unit
     bool open_to_restricted = false;  // domain-restricted keys may call it
     bool health = false;              // no limits, no log row
     bool unlogged = false;            // no log row

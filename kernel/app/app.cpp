@@ -24,6 +24,11 @@ std::optional<ProcessLock> LockDatabase(const runtime::Config& config) {
     );
 }
 
+/// The backend counts within one process.
+bool LimitsInMemory(plugin::Host& plugins) {
+    return plugins.limiter() != nullptr && plugins.limiter() == plugins.local_limiter();
+}
+
 }  // namespace
 
 App::App(
@@ -38,6 +43,7 @@ App::App(
           config,
           migrate || !config.strict() ? Storage::Migrations::kApply : Storage::Migrations::kRequire
       ) {
+    StartHeartbeat(roles);
     monitor_ = std::make_unique<health::HealthMonitor>(*shared_.storage.pool, [this] {
         return MoreChecks();
     });
@@ -86,6 +92,25 @@ void App::Housekeep() {
     }
 }
 
+void App::StartHeartbeat(const std::set<std::string>& roles) {
+    // Nobody shares an SQLite database.
+    if (IsSqlite(shared_.config)) return;
+    heartbeat_ = std::make_unique<nodes::Heartbeat>(
+        *shared_.storage.pool, shared_.storage.clock, shared_.storage.ids.Next().ToString(),
+        base::Join({roles.begin(), roles.end()}, ","),
+        [this](uint32_t live) {
+            const bool was_alone = shared_.rates->processes() <= 1;
+            shared_.rates->SetProcesses(live);
+            if (live <= 1 || !was_alone || !LimitsInMemory(*shared_.plugins)) return;
+            OPENSEND_LOG(
+                kWarn, "ratelimit.per_process",
+                "processes share the database but count limits apart, in memory",
+                kv("processes", static_cast<int64_t>(live))
+            );
+        }
+    );
+}
+
 uint16_t App::api_port() const { return api_ ? api_->port() : 0; }
 
 void App::Drain(std::chrono::milliseconds grace) {
@@ -96,7 +121,13 @@ void App::Drain(std::chrono::milliseconds grace) {
 
 std::vector<health::Check> App::MoreChecks() const {
     std::vector<health::Check> checks;
-    checks.push_back({"rate_limit", shared_.plugins->limiter() != nullptr ? "ok" : "warn"});
+    const bool is_counted_apart = LimitsInMemory(*shared_.plugins) &&
+                                  (shared_.rates->processes() > 1 ||
+                                   shared_.config.Int("app.replicas") > 1);
+    const bool is_limited =
+        shared_.plugins->limiter() != nullptr &&
+        shared_.rates->outage().state() == access::RateOutage::State::kWell;
+    checks.push_back({"rate_limit", is_limited && !is_counted_apart ? "ok" : "warn"});
     checks.push_back({"blob_store", "ok"});
     checks.push_back({"queue", "ok"});
     bool any_transport = false;

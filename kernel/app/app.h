@@ -15,6 +15,7 @@
 #include "kernel/listeners/control/control_socket.h"
 #include "kernel/runtime/reload_list.h"
 #include "kernel/runtime/worker.h"
+#include "kernel/workers/nodes/heartbeat.h"
 
 namespace opensend::app {
 
@@ -42,6 +43,7 @@ public:
 
 private:
     void Housekeep();
+    void StartHeartbeat(const std::set<std::string>& roles);
     void StartAdmin();
     void AddReloads();
     std::vector<health::Check> MoreChecks() const;
@@ -52,6 +54,7 @@ private:
     std::vector<plugin::ReloadLine> last_reload_;  // of the reload under way
     std::optional<ProcessLock> lock_;
     Shared shared_;
+    std::unique_ptr<nodes::Heartbeat> heartbeat_;
     std::unique_ptr<health::HealthMonitor> monitor_;
     std::unique_ptr<health::HealthApi> health_api_;
     std::unique_ptr<WorkPlane> work_;

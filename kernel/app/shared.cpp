@@ -79,6 +79,8 @@ Shared::Shared(const runtime::Config& given, Storage::Migrations migrations)
     rates = std::make_unique<access::RateGate>(
         plugins->limiter(), plugins->local_limiter(), RateNumbersOf(config), OnFailure(config)
     );
+    rate_watch =
+        std::make_unique<access::RateWatch>(*rates, *storage.pool, storage.ids, storage.clock);
 }
 
 }  // namespace opensend::app

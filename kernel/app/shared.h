@@ -6,6 +6,7 @@
 #include "kernel/access/idempotency.h"
 #include "kernel/access/key_directory.h"
 #include "kernel/access/rate_gate.h"
+#include "kernel/access/rate_watch.h"
 #include "kernel/app/storage.h"
 #include "kernel/blob/fs_blob_store.h"
 #include "kernel/dns/resolver.h"
@@ -42,6 +43,7 @@ struct Shared {
     std::unique_ptr<plugin::Host> plugins;
     std::unique_ptr<access::AccessControl> access;
     std::unique_ptr<access::RateGate> rates;
+    std::unique_ptr<access::RateWatch> rate_watch;
 };
 
 }  // namespace opensend::app

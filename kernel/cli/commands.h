@@ -39,6 +39,7 @@ void AddServerCommands(
 );  // serve migrate init config version secrets doc
 void AddKeyCommands(CLI::App& app, Global& global, Run& run);     // keys
 void AddOrgCommands(CLI::App& app, Global& global, Run& run);     // orgs
+void AddLimitCommands(CLI::App& app, Global& global, Run& run);   // limits, of orgs and keys
 void AddUserCommands(CLI::App& app, Global& global, Run& run);    // users members
 void AddAuditCommands(CLI::App& app, Global& global, Run& run);   // audit
 void AddDomainCommands(CLI::App& app, Global& global, Run& run);  // domains

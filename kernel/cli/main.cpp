@@ -68,6 +68,7 @@ int Main(int argc, char** argv) {
     AddServerCommands(app, global, run);
     AddKeyCommands(app, global, run);
     AddOrgCommands(app, global, run);
+    AddLimitCommands(app, global, run);
     AddUserCommands(app, global, run);
     AddAuditCommands(app, global, run);
     AddDomainCommands(app, global, run);

@@ -1,10 +1,12 @@
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 
 #include "kernel/model/ids.h"
 #include "kernel/model/permission.h"
+#include "kernel/model/rate_limiter.h"
 
 namespace opensend::model {
 
@@ -18,6 +20,7 @@ struct Principal {
     std::optional<base::Time> expires_at;  // of the key; what it mints ends no later
     std::string allowed_ips;               // JSON array text; what it mints is no wider
     bool org_suspended = false;            // class R routes still work
+    std::shared_ptr<const OwnRates> rates;  // null: the installation's numbers
 
     /// "api_key:<id>" in histories.
     std::string Actor() const { return "api_key:" + key.ToString(); }

@@ -13,7 +13,16 @@ struct RateBucket {
     uint64_t emission_us = 0;
     uint64_t burst_us = 0;
     uint32_t cost = 1;
+    uint32_t processes = 1;  // live ones that use the bucket
 };
+
+/// A bucket for which an organization or a key has numbers of its own.
+struct OwnRate {
+    std::string bucket;  // "org.send"
+    uint64_t emission_us = 0;
+    uint64_t burst = 0;
+};
+using OwnRates = std::vector<OwnRate>;
 
 struct RateState {
     uint64_t remaining = 0;

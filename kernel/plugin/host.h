@@ -63,6 +63,7 @@ struct HostConfig {
     std::vector<std::string> auth_backends;
     std::string ratelimit_backend;  // "memory", "redis", a plugin's; "disabled": none
     std::chrono::milliseconds call_timeout{30'000};
+    std::chrono::milliseconds limiter_timeout{50};  // a request waits for it
     /// Secrets of this configuration; empty: HostDeps::secret.
     SecretSource secret{};
     /// Program of the worker processes. Empty: beside this program, and without an isolation line

@@ -71,7 +71,7 @@ Checked<std::unique_ptr<Adapter>> Host::State::MakeAdapter(const Seat& seat, con
         ));
     if (seat.auth != nullptr)
         return widen(AuthBackend::Make(std::move(*made), config.call_timeout));
-    return widen(PluginLimiter::Make(std::move(*made), config.call_timeout));
+    return widen(PluginLimiter::Make(std::move(*made), config.limiter_timeout));
 }
 
 std::unique_ptr<Adapter> Host::State::Exchange(Seat& seat, std::unique_ptr<Adapter> next) {

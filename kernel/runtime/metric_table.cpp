@@ -38,6 +38,7 @@ const std::vector<Metric>& AllMetrics() {
         {"opensend_plugin_worker_processes", kGauge, "instance", "Worker processes of an instance that live."},
         {"opensend_poison_total", kCounter, "", "Work that was set aside after killing its worker."},
         {"opensend_queue_depth", kGauge, "lane,state", "Recipients waiting."},
+        {"opensend_rate_limit_store_up", kGauge, "", "0 while the rate limiter's store does not answer."},
         {"opensend_rate_limit_total", kCounter, "bucket,result", "Decisions of the rate limiter."},
         {"opensend_recipient_transitions_total", kCounter, "from,to", "Changes of a recipient's state."},
         {"opensend_request_log_dropped_total", kCounter, "", "Rows that the request log left out."},

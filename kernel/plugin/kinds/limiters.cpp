@@ -20,7 +20,7 @@ void FillRequests(
         request.size = sizeof request;
         if (peek) request.flags = OSP_RL_PEEK;
         request.cost = bucket.cost;
-        request.processes = 1;
+        request.processes = bucket.processes;
         request.key = {bucket.key.data(), bucket.key.size()};
         request.emission_us = bucket.emission_us;
         request.burst_us = bucket.burst_us;
@@ -95,7 +95,8 @@ model::RateVerdict PluginLimiter::Acquire(std::span<const model::RateBucket> buc
     verdict.store_failed = true;
     model::SharedBreaker& breaker = instance_->vitals().breaker();
     const base::MonoTime now = instance_->clock().Mono();
-    if (!instance_->running() || !breaker.Admit(now)) return verdict;
+    // A look is how an open breaker learns that the store is back; it is not held against it.
+    if (!instance_->running() || (!peek && !breaker.Admit(now))) return verdict;
     const bool too_many = overdue_.With([](auto& list) { return list.size() >= kMaxOverdue; });
     thread_local std::shared_ptr<Loan> reusable;
     if (!reusable) reusable = std::make_shared<Loan>();
@@ -138,12 +139,14 @@ model::RateVerdict PluginLimiter::Acquire(std::span<const model::RateBucket> buc
     }
     // The death of a process is no failure of the store: another one takes its place.
     is_away = is_away && !answered && instance_->is_apart();
-    breaker.Report(
-        answered  ? model::ResultClass::kOk
-        : is_away ? model::ResultClass::kNotTried
-                  : model::ResultClass::kTemp,
-        now
-    );
+    if (answered || !peek) {
+        breaker.Report(
+            answered  ? model::ResultClass::kOk
+            : is_away ? model::ResultClass::kNotTried
+                      : model::ResultClass::kTemp,
+            now
+        );
+    }
     if (!answered) {
         ++instance_->counters().errors;
         return verdict;

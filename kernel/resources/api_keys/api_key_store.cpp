@@ -43,6 +43,11 @@ constexpr db::Query kSetPreview{"api_keys.set_preview", R"sql(
     UPDATE api_keys SET token_preview = $1 WHERE org_id = $2 AND id = $3)sql"};
 constexpr db::Query kFindByRef{
     "api_keys.find_by_ref", "SELECT org_id, key_id FROM api_credentials WHERE ref = $1"};
+constexpr db::Query kKeyLimits{"api_keys.rate_limits", R"sql(
+    SELECT rate_limits FROM api_keys
+     WHERE org_id = $1 AND id = $2 AND revoked_at IS NULL {for_update})sql"};
+constexpr db::Query kSetKeyLimits{"api_keys.set_rate_limits", R"sql(
+    UPDATE api_keys SET rate_limits = $1 WHERE org_id = $2 AND id = $3)sql"};
 constexpr db::Query kCountKeys{
     "api_keys.count", "SELECT COUNT(*) FROM api_keys WHERE org_id = $1 AND revoked_at IS NULL"};
 
@@ -144,6 +149,22 @@ std::optional<std::pair<model::TenantId, model::ApiKeyId>> ApiKeyStore::FindByRe
     const auto row = session.First(kFindByRef, {ref});
     if (!row) return std::nullopt;
     return std::pair(row->Id<model::TenantId>(0), row->Id<model::ApiKeyId>(1));
+}
+
+std::optional<std::string> ApiKeyStore::RateLimits(
+    db::Session& tx, const model::TenantId& tenant, const model::ApiKeyId& id
+) {
+    const auto row = tx.First(kKeyLimits, {tenant, id});
+    return row ? std::optional(row->Text(0)) : std::nullopt;
+}
+
+void ApiKeyStore::SetRateLimits(
+    db::Session& tx,
+    const model::TenantId& tenant,
+    const model::ApiKeyId& id,
+    const std::string& limits
+) {
+    tx.Change(kSetKeyLimits, {limits, tenant, id});
 }
 
 int64_t ApiKeyStore::Count(db::Session& session, const model::TenantId& tenant) {

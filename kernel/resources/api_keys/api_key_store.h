@@ -70,6 +70,17 @@ public:
     static std::optional<std::pair<model::TenantId, model::ApiKeyId>> FindByRef(
         db::Session& session, const std::string& ref
     );
+    /// Own numbers of buckets of a live key as JSON text (access/own_limits.h), held until the
+    /// transaction ends.
+    static std::optional<std::string> RateLimits(
+        db::Session& tx, const model::TenantId& tenant, const model::ApiKeyId& id
+    );
+    static void SetRateLimits(
+        db::Session& tx,
+        const model::TenantId& tenant,
+        const model::ApiKeyId& id,
+        const std::string& limits
+    );
     static int64_t Count(db::Session& session, const model::TenantId& tenant);
 };
 

@@ -88,20 +88,18 @@ api::Answer EmailsApi::Batch(const std::shared_ptr<api::Call>& call) {
         }
     }
     errors.EndArray();
-    if (cost > 0) {
-        rates_.ChargeSend(call->principal.tenant, static_cast<uint32_t>(cost), call->facts->rates);
-    }
-    json::Writer answer;
-    answer.BeginObject().Key("data").BeginArray();
-    for (SendRequest& request : good) {
-        item->emails.push_back(acceptor_.Prepare(call->principal, std::move(request), "batch"));
-        answer.BeginObject().Field("id", item->emails.back().email.id.ToString()).EndObject();
-    }
-    answer.EndArray();
-    if (permissive) answer.RawField("errors", errors.text());
-    answer.EndObject();
-    item->answer = {200, answer.Take()};
-    return Submit(call, item, cost);
+    return Submit(call, item, cost, [&] {
+        json::Writer answer;
+        answer.BeginObject().Key("data").BeginArray();
+        for (SendRequest& request : good) {
+            item->emails.push_back(acceptor_.Prepare(call->principal, std::move(request), "batch"));
+            answer.BeginObject().Field("id", item->emails.back().email.id.ToString()).EndObject();
+        }
+        answer.EndArray();
+        if (permissive) answer.RawField("errors", errors.text());
+        answer.EndObject();
+        item->answer = {200, answer.Take()};
+    });
 }
 
 }  // namespace opensend::emails

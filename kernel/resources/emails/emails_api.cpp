@@ -6,6 +6,7 @@
 #include "kernel/api/paging.h"
 #include "kernel/api/problem.h"
 #include "kernel/api/query.h"
+#include "kernel/base/scope_exit.h"
 #include "kernel/base/text.h"
 #include "kernel/db/transaction.h"
 #include "kernel/mime/address.h"
@@ -153,23 +154,36 @@ std::optional<http::Response> EmailsApi::Replay(
 }
 
 api::Answer EmailsApi::Submit(
-    const std::shared_ptr<api::Call>& call, const std::shared_ptr<Acceptor::Item>& item, size_t cost
+    const std::shared_ptr<api::Call>& call,
+    const std::shared_ptr<Acceptor::Item>& item,
+    size_t cost,
+    const std::function<void()>& prepare
 ) {
-    const model::TenantId tenant = call->principal.tenant;
-    const auto units = static_cast<uint32_t>(cost);
+    access::RateGate::SendUnits units;
+    if (cost > 0) {
+        units = rates_.ChargeSend(
+            call->principal, static_cast<uint32_t>(cost), call->facts->rates
+        );
+    }
+    bool is_submitted = false;
+    // Nothing was accepted for these units: give them back (RATE-12).
+    const base::ScopeExit give_back([&] {
+        if (!is_submitted) access::RateGate::RefundSend(units);
+    });
+    prepare();
     acceptor_.Commit(
         item,
-        [this, item, reply = call->reply, request_id = call->facts->request_id, tenant, units,
+        [item, reply = call->reply, request_id = call->facts->request_id, units,
          facts = call->facts](std::exception_ptr failure) {
             const bool accepted = !failure && !item->replayed && !item->refused;
-            // Nothing was accepted for these units: give them back (RATE-12).
-            if (!accepted && units > 0) rates_.RefundSend(tenant, units);
+            if (!accepted) access::RateGate::RefundSend(units);
             for (const auto& each : item->emails) {
                 if (accepted) facts->email_ids.push_back(each.email.id.ToString());
             }
             AnswerSend(reply, request_id, *item, failure);
         }
     );
+    is_submitted = true;
     return std::nullopt;
 }
 
@@ -186,13 +200,12 @@ api::Answer EmailsApi::Send(const std::shared_ptr<api::Call>& call) {
     auto item = std::make_shared<Acceptor::Item>();
     if (auto replayed = Replay(*call, "emails", "", *item)) return replayed;
     acceptor_.Check(call->principal, request);
-    const size_t cost = CountRecipients(request);
-    rates_.ChargeSend(call->principal.tenant, static_cast<uint32_t>(cost), call->facts->rates);
-    item->emails.push_back(acceptor_.Prepare(call->principal, std::move(request), "api"));
-    json::Writer body;
-    body.BeginObject().Field("id", item->emails.front().email.id.ToString()).EndObject();
-    item->answer = {200, body.Take()};
-    return Submit(call, item, cost);
+    return Submit(call, item, CountRecipients(request), [&] {
+        item->emails.push_back(acceptor_.Prepare(call->principal, std::move(request), "api"));
+        json::Writer body;
+        body.BeginObject().Field("id", item->emails.front().email.id.ToString()).EndObject();
+        item->answer = {200, body.Take()};
+    });
 }
 
 api::Answer EmailsApi::List(const std::shared_ptr<api::Call>& call) {

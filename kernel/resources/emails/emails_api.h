@@ -48,11 +48,13 @@ private:
     std::optional<http::Response> Replay(
         const api::Call& call, std::string_view family, std::string_view mode, Acceptor::Item& item
     );
-    /// Commits what was charged with `cost` units and answers afterwards.
+    /// Charges `cost` units, has `prepare` fill the item, commits it and answers afterwards. The
+    /// units are given back when nothing was accepted for them.
     api::Answer Submit(
         const std::shared_ptr<api::Call>& call,
         const std::shared_ptr<Acceptor::Item>& item,
-        size_t cost
+        size_t cost,
+        const std::function<void()>& prepare
     );
 
     db::Pool& pool_;

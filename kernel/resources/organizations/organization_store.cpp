@@ -13,6 +13,10 @@ constexpr db::Query kFind{
     "organizations.find", "SELECT id, name, state, timezone, created_at FROM orgs WHERE id = $1"};
 constexpr db::Query kSetState{
     "organizations.set_state", "UPDATE orgs SET state = $1 WHERE id = $2"};
+constexpr db::Query kRateLimits{
+    "organizations.rate_limits", "SELECT rate_limits FROM orgs WHERE id = $1 {for_update}"};
+constexpr db::Query kSetRateLimits{
+    "organizations.set_rate_limits", "UPDATE orgs SET rate_limits = $1 WHERE id = $2"};
 
 Organization ReadRow(const db::Row& row) {
     return {row.Id<model::TenantId>(0), row.Text(1), row.Text(2), row.Text(3), row.Time(4)};
@@ -52,6 +56,18 @@ Organization OrganizationStore::Resolve(db::Session& session, const std::string&
     }
     if (!found) throw base::NotFound("Organization");
     return *found;
+}
+
+std::string OrganizationStore::RateLimits(db::Session& tx, const model::TenantId& tenant) {
+    const auto row = tx.First(kRateLimits, {tenant});
+    if (!row) throw base::NotFound("Organization");
+    return row->Text(0);
+}
+
+void OrganizationStore::SetRateLimits(
+    db::Session& tx, const model::TenantId& tenant, const std::string& limits
+) {
+    tx.Change(kSetRateLimits, {limits, tenant});
 }
 
 void OrganizationStore::SetState(

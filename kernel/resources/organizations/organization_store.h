@@ -25,6 +25,11 @@ public:
     static std::optional<Organization> Find(db::Session& session, const model::TenantId& tenant);
     /// By id text or unique name. Throws NotFound, or Conflict when the name is ambiguous.
     static Organization Resolve(db::Session& session, const std::string& id_or_name);
+    /// Own numbers of buckets as JSON text (access/own_limits.h), held until the transaction ends.
+    static std::string RateLimits(db::Session& tx, const model::TenantId& tenant);
+    static void SetRateLimits(
+        db::Session& tx, const model::TenantId& tenant, const std::string& limits
+    );
     static void SetState(db::Session& tx, const model::TenantId& tenant, const std::string& state);
 };
 

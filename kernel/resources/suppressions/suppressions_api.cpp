@@ -92,7 +92,9 @@ void SuppressionsApi::Mount(api::Router& router) {
     using A = SuppressionsApi;
     static constexpr RouteClass kA = RouteClass::kAdmin;
     static constexpr RouteClass kR = RouteClass::kRead;
-    static constexpr api::RouteTraits kFile = {.max_body = kMaxFile, .takes_csv = true};
+    static constexpr api::RouteTraits kFile = {
+        .max_body = kMaxFile, .export_cost = true, .takes_csv = true};
+    static constexpr api::RouteTraits kExport = {.export_cost = true};
     // clang-format off
     static const api::Route<SuppressionsApi> kRoutes[] = {
         {M::POST, "/suppressions", kA, &A::Create,
@@ -115,7 +117,7 @@ void SuppressionsApi::Mount(api::Router& router) {
         {M::GET, "/suppressions/export", kA, &A::Export,
          {.id = "suppressions.export", .summary = "Download blocked addresses as CSV",
           .answers = "200 text/csv",
-          .takes = "export_limit origin reason email search domain created_after created_before"}},
+          .takes = "export_limit origin reason email search domain created_after created_before"}, kExport},
         {M::GET, "/suppressions/:id", kR, &A::Get,
          {.id = "suppressions.get", .summary = "Show a blocked address",
           .answers = "200 Suppression"}},

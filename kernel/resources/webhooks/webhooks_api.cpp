@@ -102,6 +102,7 @@ void WebhooksApi::Mount(api::Router& router) {
     static constexpr RouteClass kA = RouteClass::kAdmin;
     static constexpr RouteClass kR = RouteClass::kRead;
     static constexpr api::RouteTraits kWrite = {.admin_cost = true};
+    static constexpr api::RouteTraits kRange = {.admin_cost = true, .export_cost = true};
     // clang-format off
     static const api::Route<WebhooksApi> kRoutes[] = {
         {M::POST, "/webhooks", kA, &A::Create,
@@ -141,7 +142,7 @@ void WebhooksApi::Mount(api::Router& router) {
           .answers = "202 WebhookEventRef"}, kWrite},
         {M::POST, "/webhooks/:id/replay", kA, &A::ReplayRange,
          {.id = "webhooks.replay", .summary = "Send the events of a time again",
-          .answers = "202 WebhookReplay", .body = "ReplayWebhook"}, kWrite},
+          .answers = "202 WebhookReplay", .body = "ReplayWebhook"}, kRange},
         {M::GET, "/webhooks/:id/deliveries", kR, &A::ListDeliveries,
          {.id = "webhooks.list_deliveries", .summary = "List deliveries to an endpoint",
           .answers = "200 WebhookDelivery[]", .takes = "page"}},

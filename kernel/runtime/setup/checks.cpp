@@ -158,6 +158,20 @@ void ConfigLoader::CheckRateLimiter() {
     if (!is_enabled("memory_limit")) {
         Problem(NameOf("plugins.enabled"), "missing", "memory_limit is always needed");
     }
+    if (backend == "disabled" && config_.strict_) {
+        config_.warnings_.push_back(base::Cat(
+            NameOf("ratelimit.backend"),
+            ": organizations, keys and addresses have no limits; failed credentials still have"
+        ));
+    }
+    // SQLite with replicas was refused before.
+    if ((backend == "memory" || backend == "memory_limit") &&
+        base::ParseInt(config_.Text("app.replicas")).value_or(1) > 1) {
+        config_.warnings_.push_back(base::Cat(
+            NameOf("ratelimit.backend"),
+            ": limits in memory are counted by each of the processes apart (app.replicas)"
+        ));
+    }
     if (secrets_.contains(kRedis)) CheckRedis();
     if (backend != "redis" && backend != "redis_limit") return;
     if (!is_enabled("redis_limit")) {
