@@ -25,6 +25,8 @@ std::string WriteOwnLimits(const OwnLimits& limits);
 
 /// What holds for a key: its own numbers, and its organization's where it has none. Null when
 /// neither has any.
-std::shared_ptr<const model::OwnRates> RatesOf(std::string_view org_json, std::string_view key_json);
+std::shared_ptr<const model::OwnRates> RatesOf(
+    std::string_view org_json, std::string_view key_json
+);
 
 }  // namespace opensend::access

@@ -154,10 +154,10 @@ model::RateLimiter* RateGate::Pay(Charge& charge, RateHeaders& headers) {
     for (size_t i = 1; i < charge.count; ++i) {
         const model::RateState& best = verdict.buckets[deciding];
         const model::RateState& candidate = verdict.buckets[i];
-        const bool is_tighter =
-            verdict.allowed ? candidate.remaining * BurstOf(charge.entries[deciding]) <
-                                  best.remaining * BurstOf(charge.entries[i])
-                            : candidate.retry_after_us > best.retry_after_us;
+        const bool is_tighter = verdict.allowed
+                                    ? candidate.remaining * BurstOf(charge.entries[deciding]) <
+                                          best.remaining * BurstOf(charge.entries[i])
+                                    : candidate.retry_after_us > best.retry_after_us;
         if (is_tighter) deciding = i;
     }
     const model::RateState& state = verdict.buckets[deciding];
@@ -184,9 +184,7 @@ void RateGate::ChargeAnonymous(const base::IpAddress& client, RateHeaders& heade
     Pay(charge, headers);
 }
 
-void RateGate::ChargeRequest(
-    const model::Principal& principal, Extra extra, RateHeaders& headers
-) {
+void RateGate::ChargeRequest(const model::Principal& principal, Extra extra, RateHeaders& headers) {
     const std::string tag = base::Cat("os:rl:{", principal.tenant.ToString(), "}:");
     const std::string key = principal.key.ToString();
     const auto numbers = CurrentNumbers();

@@ -102,9 +102,7 @@ private:
     std::shared_ptr<const Numbers> CurrentNumbers() const;
     /// Null: allowed without having been charged anywhere.
     model::RateLimiter* Ask(Charge& charge, model::RateVerdict& verdict, RateHeaders& headers);
-    model::RateLimiter* AskLocal(
-        Charge& charge, model::RateVerdict& verdict, RateHeaders& headers
-    );
+    model::RateLimiter* AskLocal(Charge& charge, model::RateVerdict& verdict, RateHeaders& headers);
     /// Who was charged; null: nobody.
     model::RateLimiter* Pay(Charge& charge, RateHeaders& headers);
 

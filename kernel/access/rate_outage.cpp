@@ -28,9 +28,7 @@ void RateOutage::Probed(State found) {
     told_.With([&](Told& told) {
         const State before = state_.load();
         const bool is_better = found < before;
-        told.good_probes = !is_better                 ? 0
-                           : found == told.last_probe ? told.good_probes + 1
-                                                      : 1;
+        told.good_probes = !is_better ? 0 : found == told.last_probe ? told.good_probes + 1 : 1;
         told.last_probe = found;
         if (told.good_probes < kProbesToReturn) return;
         told.good_probes = 0;

@@ -33,7 +33,8 @@ void RateWatch::Run() {
     if (gate_.outage().state() != State::kWell && now >= probe_at_) {
         const bool is_good = gate_.Probe();
         // A store that stays away is asked less and less often.
-        pause_ = is_good ? kWatchInterval : std::min(pause_ * 2 + kWatchInterval, kLongestProbePause);
+        pause_ =
+            is_good ? kWatchInterval : std::min(pause_ * 2 + kWatchInterval, kLongestProbePause);
         probe_at_ = now + pause_;
     }
     Say(gate_.outage().Take());

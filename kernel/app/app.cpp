@@ -121,12 +121,11 @@ void App::Drain(std::chrono::milliseconds grace) {
 
 std::vector<health::Check> App::MoreChecks() const {
     std::vector<health::Check> checks;
-    const bool is_counted_apart = LimitsInMemory(*shared_.plugins) &&
-                                  (shared_.rates->processes() > 1 ||
-                                   shared_.config.Int("app.replicas") > 1);
-    const bool is_limited =
-        shared_.plugins->limiter() != nullptr &&
-        shared_.rates->outage().state() == access::RateOutage::State::kWell;
+    const bool is_counted_apart =
+        LimitsInMemory(*shared_.plugins) &&
+        (shared_.rates->processes() > 1 || shared_.config.Int("app.replicas") > 1);
+    const bool is_limited = shared_.plugins->limiter() != nullptr &&
+                            shared_.rates->outage().state() == access::RateOutage::State::kWell;
     checks.push_back({"rate_limit", is_limited && !is_counted_apart ? "ok" : "warn"});
     checks.push_back({"blob_store", "ok"});
     checks.push_back({"queue", "ok"});

@@ -11,9 +11,8 @@
 namespace opensend::app {
 namespace {
 
-constexpr std::string_view kRequestBuckets[] = {"org.api",   "key.api",    "org.send",
-                                                "key.admin", "org.export", "addr.anon",
-                                                "addr.authfail"};
+constexpr std::string_view kRequestBuckets[] = {
+    "org.api", "key.api", "org.send", "key.admin", "org.export", "addr.anon", "addr.authfail"};
 
 }  // namespace
 

@@ -58,7 +58,9 @@ std::pair<std::string, access::OwnLimit> ParseLimit(const std::string& text, boo
         throw base::Invalid("burst", base::Cat("must be a number from 1 to ", kMaxBurst, '.'));
     }
     const uint64_t emission = std::max<uint64_t>(1, rate->period_us / rate->count);
-    return {bucket, {written, emission, static_cast<uint64_t>(*burst)}};
+    return {
+        bucket, {written, emission, static_cast<uint64_t>(*burst)}
+    };
 }
 
 /// True when something is to be written.

@@ -16,10 +16,10 @@ struct Principal {
     ApiKeyId key;
     std::string key_name;
     KeyPermission permission = KeyPermission::kSendingAccess;
-    std::optional<DomainId> domain;        // the key is bound to this domain
-    std::optional<base::Time> expires_at;  // of the key; what it mints ends no later
-    std::string allowed_ips;               // JSON array text; what it mints is no wider
-    bool org_suspended = false;            // class R routes still work
+    std::optional<DomainId> domain;         // the key is bound to this domain
+    std::optional<base::Time> expires_at;   // of the key; what it mints ends no later
+    std::string allowed_ips;                // JSON array text; what it mints is no wider
+    bool org_suspended = false;             // class R routes still work
     std::shared_ptr<const OwnRates> rates;  // null: the installation's numbers
 
     /// "api_key:<id>" in histories.

@@ -24,10 +24,13 @@ struct KeyHash {
     size_t operator()(std::string_view key) const { return std::hash<std::string_view>{}(key); }
 };
 
-/// Buckets by key: theoretical arrival time in microseconds.
+/// Theoretical arrival time in microseconds, and the burst it was counted with.
+struct Bucket {
+    uint64_t tat = 0, burst_us = 0;
+};
 struct Shard {
     std::mutex mutex;
-    std::unordered_map<std::string, uint64_t, KeyHash, std::equal_to<>> tats;
+    std::unordered_map<std::string, Bucket, KeyHash, std::equal_to<>> buckets;
     size_t sweep_at = kFirstSweep;
 };
 
@@ -101,10 +104,10 @@ public:
             const osp_rl_req& request = osp::At(requests, stride, i);
             Shard& shard = shards_[ShardOf(osp::View(request.key))];
             const std::lock_guard lock(shard.mutex);
-            const auto found = shard.tats.find(osp::View(request.key));
-            if (found == shard.tats.end()) continue;
-            const uint64_t back = std::min(CostOf(request), found->second);
-            found->second = std::max(found->second - back, now);
+            const auto found = shard.buckets.find(osp::View(request.key));
+            if (found == shard.buckets.end()) continue;
+            uint64_t& tat = found->second.tat;
+            tat = std::max(tat - std::min(CostOf(request), tat), now);
         }
     }
 
@@ -157,30 +160,39 @@ private:
             if (earlier) stored = other->wait == 0 ? other->next : other->tat;
         }
         if (!earlier) {
-            const auto found = step.shard->tats.find(osp::View(request.key));
-            if (found != step.shard->tats.end()) stored = found->second;
+            const auto found = step.shard->buckets.find(osp::View(request.key));
+            if (found != step.shard->buckets.end()) {
+                KeepToBurst(found->second, now, request.burst_us);
+                stored = found->second.tat;
+            }
         }
         step.tat = std::min(std::max(stored, now), now + request.burst_us);
         step.next = step.tat + CostOf(request);
         const uint64_t used = step.next - now;
         step.wait = used > request.burst_us ? used - request.burst_us : 0;
     }
+    /// A bucket that got other numbers owes no more than they can hold. Without this one whose
+    /// numbers were raised would go on denying until its old debt is over.
+    static void KeepToBurst(Bucket& bucket, uint64_t now, uint64_t burst_us) {
+        if (bucket.burst_us == burst_us) return;
+        bucket = {std::min(bucket.tat, now + burst_us), burst_us};
+    }
     static void Store(const Step& step, uint64_t now) {
-        auto& tats = step.shard->tats;
+        auto& buckets = step.shard->buckets;
         const std::string_view key = osp::View(step.request->key);
-        const auto found = tats.find(key);
-        if (found != tats.end()) {
-            found->second = step.next;
+        const auto found = buckets.find(key);
+        if (found != buckets.end()) {
+            found->second.tat = step.next;
             return;
         }
-        if (tats.size() >= step.shard->sweep_at) Sweep(*step.shard, now);
-        tats.emplace(std::string(key), step.next);
+        if (buckets.size() >= step.shard->sweep_at) Sweep(*step.shard, now);
+        buckets.emplace(std::string(key), Bucket{step.next, step.request->burst_us});
     }
     /// Forgets buckets that are full again.
     static void Sweep(Shard& shard, uint64_t now) {
-        for (auto it = shard.tats.begin(); it != shard.tats.end();)
-            it = it->second <= now ? shard.tats.erase(it) : std::next(it);
-        shard.sweep_at = std::max(kFirstSweep, shard.tats.size() * 2);
+        for (auto it = shard.buckets.begin(); it != shard.buckets.end();)
+            it = it->second.tat <= now ? shard.buckets.erase(it) : std::next(it);
+        shard.sweep_at = std::max(kFirstSweep, shard.buckets.size() * 2);
     }
 
     std::array<Shard, kShards> shards_;

@@ -107,6 +107,17 @@ TEST_F(MemoryLimitTest, RefundGivesBackButNeverMoreThanTheBucketHolds) {
     EXPECT_EQ(Acquire({Bucket("a", 1000, 5000, 2)})[0].remaining, 3u);
 }
 
+TEST_F(MemoryLimitTest, ABucketWhoseNumbersAreRaisedFillsAtItsNewRate) {
+    host.now_ns = 0;
+    EXPECT_EQ(Acquire({Bucket("a", 3'600'000'000, 36'000'000'000, 10)})[0].remaining, 0u);
+    // Ten hours of debt are at most the new burst of five seconds.
+    EXPECT_EQ(Acquire({Bucket("a", 1000, 5'000'000)})[0].retry_after_us, 1000u);
+    host.now_ns += 1'000'000;
+    EXPECT_EQ(Acquire({Bucket("a", 1000, 5'000'000)})[0].allowed, 1);
+    host.now_ns += 1'000'000'000;
+    EXPECT_EQ(Acquire({Bucket("a", 1000, 5'000'000)})[0].remaining, 999u);
+}
+
 TEST_F(MemoryLimitTest, GroupsPassAndFailOnTheirOwn) {
     auto first = Bucket("a", 1000, 1000), second = Bucket("b", 1000, 1000),
          third = Bucket("c", 1000, 1000);

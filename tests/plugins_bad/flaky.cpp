@@ -1,4 +1,5 @@
-// A rate limiter whose store comes and goes: it does what the file "mood" of its configuration says.
+// A rate limiter whose store comes and goes: it does what the file "mood" of its configuration
+// says.
 #include <fstream>
 #include <string>
 
@@ -34,7 +35,7 @@ public:
         for (uint32_t i = 0; i < n; ++i) {
             const osp_rl_req& request = osp::At(requests, request_stride, i);
             osp_rl_res& result = const_cast<osp_rl_res&>(osp::At(results, result_stride, i));
-            result.flags = mood == "degraded" ? OSP_RL_DEGRADED : 0u;
+            if (mood == "degraded") result.flags = OSP_RL_DEGRADED;
             result.allowed = 1;
             result.remaining = request.burst_us / request.emission_us / request.processes;
         }

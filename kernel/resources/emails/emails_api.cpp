@@ -161,9 +161,7 @@ api::Answer EmailsApi::Submit(
 ) {
     access::RateGate::SendUnits units;
     if (cost > 0) {
-        units = rates_.ChargeSend(
-            call->principal, static_cast<uint32_t>(cost), call->facts->rates
-        );
+        units = rates_.ChargeSend(call->principal, static_cast<uint32_t>(cost), call->facts->rates);
     }
     bool is_submitted = false;
     // Nothing was accepted for these units: give them back (RATE-12).

@@ -20,7 +20,11 @@ public:
     using OnCount = std::function<void(uint32_t live)>;
     /// Beats once before it returns. Throws base::Error when the database cannot be asked.
     Heartbeat(
-        db::Pool& pool, const base::Clock& clock, std::string id, std::string roles, OnCount on_count
+        db::Pool& pool,
+        const base::Clock& clock,
+        std::string id,
+        std::string roles,
+        OnCount on_count
     );
     /// The row goes at once.
     ~Heartbeat();

@@ -1,7 +1,9 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
 #include <cstdlib>
+#include <fstream>
 #include <optional>
 
 #include <gmock/gmock.h>
@@ -149,6 +151,53 @@ TEST_F(BackendsTest, DisabledKeepsTheProtectionBuckets) {
     Begin();
     EXPECT_EQ(host->limiter(), nullptr);
     EXPECT_NE(host->local_limiter(), nullptr);
+}
+
+class FlakyLimiterTest : public BackendsTest {
+protected:
+    FlakyLimiterTest() {
+        config.dir = OPENSEND_BINARY_DIR "/plugins_bad";
+        config.plugins = {
+            {"flaky",        "",                                             "", false, R"({"mood":")" + mood + R"("})"},
+            {"memory_limit", OPENSEND_BINARY_DIR "/plugins/memory_limit.so", "", false, "{}"                           }
+        };
+        config.auth_backends = {};
+        config.ratelimit_backend = "flaky";
+        Begin();
+    }
+    ~FlakyLimiterTest() override { unlink(mood.c_str()); }
+    void Mood(const std::string& text) { std::ofstream(mood) << text; }
+    model::RateVerdict Charge(bool peek = false) {
+        const model::RateBucket bucket{"a", 1'000, 8'000, 1, 4};
+        return host->limiter()->Acquire({&bucket, 1}, peek);
+    }
+    const std::string mood = testing::TempDir() + "flaky_mood" + std::to_string(getpid());
+};
+
+TEST_F(FlakyLimiterTest, AStoreThatCannotBeAskedIsAFailureAndNoAnswer) {
+    ASSERT_NE(host->limiter(), nullptr) << host->plugins()[0].problem;
+    EXPECT_NE(host->limiter(), host->local_limiter());
+    const auto good = Charge();
+    EXPECT_TRUE(good.allowed && !good.store_failed && !good.degraded);
+    EXPECT_EQ(good.buckets[0].remaining, 2u) << "the plugin knows how many processes there are";
+    Mood("degraded");
+    EXPECT_TRUE(Charge().degraded);
+    for (const char* how : {"down", "throw", "hang"}) {
+        Mood(how);
+        const auto began = std::chrono::steady_clock::now();
+        const auto verdict = Charge();
+        EXPECT_TRUE(verdict.store_failed && !verdict.allowed) << how;
+        EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(1)) << how;
+    }
+}
+
+TEST_F(FlakyLimiterTest, ALookClosesTheBreakerThatFailuresOpened) {
+    Mood("down");
+    for (int i = 0; i < 10; ++i) EXPECT_TRUE(Charge().store_failed);
+    unlink(mood.c_str());
+    EXPECT_TRUE(Charge().store_failed) << "the breaker is open";
+    EXPECT_FALSE(Charge(true).store_failed);
+    EXPECT_FALSE(Charge().store_failed);
 }
 
 TEST_F(BackendsTest, WithoutMemoryLimitTheServerDoesNotStart) {

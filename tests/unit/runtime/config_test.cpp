@@ -294,6 +294,24 @@ TEST(Settings, TheTableHoldsTogether) {
     EXPECT_EQ(FindSetting("transport.A.url"), nullptr);
 }
 
+TEST_F(ConfigTest, LimitsThatDoNotHoldAreAWarning) {
+    const auto warns = [&](const char* part) {
+        const Config config = Load();
+        return std::any_of(
+            config.warnings().begin(), config.warnings().end(),
+            [&](const std::string& text) { return text.find(part) != std::string::npos; }
+        );
+    };
+    Env("DATABASE_URL", "postgres://user:a-long-password-of-its-own@db/opensend");
+    Env("OPENSEND_APP_REPLICAS", "2");
+    EXPECT_TRUE(warns("counted by each of the processes apart"));
+    Env("RATE_LIMIT_BACKEND", "disabled");
+    EXPECT_FALSE(warns("counted by each of the processes apart"));
+    EXPECT_FALSE(warns("have no limits")) << "while evaluating";
+    Strict();
+    EXPECT_TRUE(warns("have no limits"));
+}
+
 TEST_F(ConfigTest, TheTemplateIsAConfiguration) {
     const auto text = PropertiesTemplate("http://localhost:8025");
     File(text);
