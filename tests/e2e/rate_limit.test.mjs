@@ -76,6 +76,17 @@ for (const database of ['sqlite', 'postgres']) {
         const sent = await send(mail(50), { headers: { 'Idempotency-Key': 'fifty' } });
         assert.equal(sent.status, 200, sent.text);
         assert.equal((await send({ ...mail(), from: 'no address' })).status, 422);
+        // A file where the folder of large parts should be: what was paid comes back.
+        const blobs = path.join(instance.folder, 'data/blobs');
+        if (fs.existsSync(blobs)) fs.renameSync(blobs, `${blobs}.kept`);
+        fs.writeFileSync(blobs, '');
+        const content = Buffer.alloc(100_000, 'x').toString('base64');
+        for (let i = 0; i < 5; ++i) {
+          const failed = await send({ ...mail(50), attachments: [{ filename: 'a.txt', content }] });
+          assert.ok(failed.status >= 500, failed.text);
+        }
+        fs.rmSync(blobs);
+        if (fs.existsSync(`${blobs}.kept`)) fs.renameSync(`${blobs}.kept`, blobs);
         assert.equal((await send({ ...mail(), from: 'a@elsewhere.dev' })).status, 403);
         const again = await send(mail(50), { headers: { 'Idempotency-Key': 'fifty' } });
         assert.equal(again.headers.get('idempotency-replayed'), 'true');
