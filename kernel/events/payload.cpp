@@ -80,6 +80,7 @@ BounceWords DescribeBounce(const model::DeliveryOutcome& outcome) {
             words.message = row.message;
         }
     }
+    if (!outcome.bounce_sub_type.empty()) words.sub_type = outcome.bounce_sub_type;
     using model::ResultClass;
     if (outcome.result == ResultClass::kPermContent) {
         words.category = "content";

@@ -31,7 +31,8 @@ struct DeliveryOutcome {
     std::string diagnostic;             // ≤ 1,000 octets, control characters escaped
     std::string remote_id;              // the provider's message id
     std::string remote_host, remote_address, tls;
-    std::string transcript;  // ≤ 16 KiB, credentials masked
+    std::string bounce_sub_type;  // the reporter's own word; empty: the codes say it
+    std::string transcript;       // ≤ 16 KiB, credentials masked
     uint32_t retry_after_ms = 0;
 };
 

@@ -248,7 +248,7 @@ for (const database of ['sqlite', 'postgres']) {
         await fails(send({ ...good, from: 'a@bücher.example' }), 403, 'validation_error', 'domain_not_verified');
         const restricted = await instance.call('POST', '/api-keys', { key, body: { name: 'r', domain_id: domain.body.id } });
         await fails(instance.call('POST', '/emails', { key: restricted.body.token, body: good }), 403, 'validation_error', 'api_key_domain_restricted');
-        await fails(instance.call('POST', '/api-keys', { key: restricted.body.token, body: { name: 'wide' } }), 401, 'restricted_api_key');
+        await fails(instance.call('POST', '/api-keys', { key: restricted.body.token, body: { name: 'wide' } }), 403, 'forbidden', 'scope_escalation');
         await fails(instance.call('POST', '/api-keys', { key, body: { name: 'x', domain_id: '019cadd4-cbcb-7f91-8540-60d7d17dd01c' } }), 422, 'validation_error', 'unknown_id');
 
         await fails(instance.call('POST', '/webhooks', { key, body: { endpoint: 'http://127.0.0.1:9/x', events: ['email.sent'] } }), 422, 'validation_error', 'unsafe_url');

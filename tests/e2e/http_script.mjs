@@ -8,10 +8,7 @@
 //   Some-Header: value
 //   {"id": "${uuid:contact}"}
 //
-// In expectations JSON is compared as "at least these members" ("=> 201 =" means exactly), and texts
-// may hold ${uuid}, ${time}, ${number}, ${text}, ${name:kind} to keep what was found, and ${name} for
-// what was kept. `times 3` after the caller repeats a request; `eventually` tries for some seconds
-// until the answer fits.
+// tests/api/README.md describes the format.
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 
@@ -23,8 +20,11 @@ const kinds = {
   token: /^os_[0-9A-Za-z]{50}$/,
   secret: /^whsec_[A-Za-z0-9+/]+=*$/,
   text: /^[\s\S]+$/,
+  absent: /^$/,
 };
-const requestLine = /^(GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS) (\S+)(?:\s+as (\w+))?(?:\s+times (\d+))?(\s+eventually)?$/;
+const requestLine = /^(GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS) (\S+)(?:\s+as (\w+))?(?:\s+(times|together) (\d+))?(\s+eventually)?$/;
+const absent = '${absent}';
+const empty = '${empty}';
 
 /** Steps of a script. Throws with file and line for what is not understood. */
 export function parseScript(file) {
@@ -39,15 +39,15 @@ export function parseScript(file) {
     if (part !== 'body' && line.startsWith('#')) {
       if (!title) title = line.replace(/^#+\s*/, '');
     } else if (request && part !== 'request') {
-      step = { where, method: request[1], path: request[2], as: request[3], times: Number(request[4] ?? 1), eventually: Boolean(request[5]),
-        headers: {}, body: '', want: null };
+      step = { where, method: request[1], path: request[2], as: request[3], times: Number(request[5] ?? 1), together: request[4] === 'together',
+        eventually: Boolean(request[6]), headers: {}, body: '', want: null };
       steps.push(step);
       part = 'request';
     } else if (line.startsWith('=>')) {
       if (!step) throw new Error(`${where}: an answer without a request`);
-      const answer = /^=> (\d{3})( =)?$/.exec(line.trim());
+      const answer = /^=> (\d{3}(?: or \d{3})*)( =)?$/.exec(line.trim());
       if (!answer) throw new Error(`${where}: not an answer`);
-      step.want = { status: Number(answer[1]), exact: Boolean(answer[2]), headers: {}, body: '' };
+      step.want = { statuses: answer[1].split(' or ').map(Number), exact: Boolean(answer[2]), headers: {}, body: '' };
       part = 'answer';
     } else if (step) {
       const target = part === 'answer' ? step.want : step;
@@ -64,9 +64,18 @@ export function parseScript(file) {
   return { title, steps };
 }
 
+/** What stands for itself in requests and answers: repeated texts and numbered lists. */
+function generate(text) {
+  return text
+    .replace(/\$\{repeat:([^:}]+):(\d+)\}/g, (whole, piece, count) => piece.repeat(Number(count)))
+    .replace(/\$\{each:(\d+):(.*?):each\}/gs, (whole, count, piece) =>
+      Array.from({ length: Number(count) }, (_, index) => piece.replaceAll('#', String(index))).join(','));
+}
+
 function fill(text, kept) {
-  return text.replace(/\$\{(\w+)\}/g, (whole, name) => {
+  return generate(text).replace(/\$\{(\w+)\}/g, (whole, name) => {
     if (name in kept) return kept[name];
+    if (name === 'now') return new Date().toISOString();
     if (name in kinds) return whole;
     throw new Error(`nothing is kept as ${name}`);
   });
@@ -79,10 +88,18 @@ function matchText(want, got, kept, at) {
     if (whole[1]) kept[whole[1]] = String(got);
     return;
   }
-  assert.equal(got, want, `${at} is ${JSON.stringify(got)}`);
+  const filled = fill(want, kept);
+  assert.equal(whole && typeof got !== 'object' ? String(got) : got, filled, `${at} is ${JSON.stringify(got)}`);
+}
+
+function matchHeader(want, got, kept, at) {
+  if (want === absent) assert.equal(got, null, at);
+  else matchText(want, got, kept, at);
 }
 
 function match(want, got, exact, kept, at) {
+  const count = /^\$\{count:(\d+)\}$/.exec(want);
+  if (typeof want === 'string' && count) return assert.equal(got.length, Number(count[1]), `${at} has ${got.length} entries`);
   if (typeof want === 'string') return matchText(want, got, kept, at);
   if (Array.isArray(want)) {
     assert.ok(Array.isArray(got), `${at} is no list but ${JSON.stringify(got)}`);
@@ -92,8 +109,12 @@ function match(want, got, exact, kept, at) {
   }
   if (want !== null && typeof want === 'object') {
     assert.ok(got !== null && typeof got === 'object' && !Array.isArray(got), `${at} is ${JSON.stringify(got)}`);
-    if (exact) assert.deepEqual(Object.keys(got).sort(), Object.keys(want).sort(), `members of ${at}`);
+    if (exact) assert.deepEqual(Object.keys(got).sort(), Object.keys(want).filter((name) => want[name] !== absent).sort(), `members of ${at}`);
     for (const [name, value] of Object.entries(want)) {
+      if (value === absent) {
+        assert.ok(!(name in got), `${at}.${name} is there: ${JSON.stringify(got)}`);
+        continue;
+      }
       assert.ok(name in got, `${at}.${name} is not there: ${JSON.stringify(got)}`);
       match(value, got[name], exact, kept, `${at}.${name}`);
     }
@@ -117,26 +138,33 @@ export async function playStep(instance, step, kept) {
 }
 
 async function playOnce(instance, step, kept) {
-  const headers = {};
-  for (const [name, value] of Object.entries(step.headers)) headers[name] = fill(value, kept);
   if (step.as && !(step.as in kept)) throw new Error(`${step.where}: no caller is named ${step.as}`);
-  const body = step.body ? fill(step.body.trimEnd(), kept) : undefined;
-  for (let round = 0; round < step.times; round += 1) {
-    const all = { ...headers };
-    if (step.as) all.Authorization = `Bearer ${kept[step.as]}`;
-    if (body !== undefined && !Object.keys(all).some((h) => h.toLowerCase() === 'content-type')) {
-      all['Content-Type'] = 'application/json';
-    }
-    const response = await fetch(instance.base + fill(step.path, kept), { method: step.method, headers: all, body });
-    const text = await response.text();
-    const at = `${step.where} ${step.method} ${step.path}`;
-    assert.equal(response.status, step.want.status, `${at}: ${text}`);
-    for (const [name, value] of Object.entries(step.want.headers)) {
-      matchText(fill(value, kept), response.headers.get(name), kept, `${at} header ${name}`);
-    }
-    const want = fill(step.want.body.trim(), kept);
-    if (!want) continue;
-    if (/^[[{"]/.test(want)) match(JSON.parse(want), JSON.parse(text), step.want.exact, kept, `${at} answer`);
-    else assert.equal(text.trim(), want, at);
-  }
+  const round = () => playRound(instance, step, kept);
+  if (step.together) return Promise.all(Array.from({ length: step.times }, round));
+  for (let played = 0; played < step.times; played += 1) await round();
+  return undefined;
+}
+
+async function playRound(instance, step, kept) {
+  const headers = {};
+  for (const [name, value] of Object.entries(step.headers)) headers[name.toLowerCase()] = fill(value, kept);
+  if (step.as) headers.authorization ??= `Bearer ${kept[step.as]}`;
+  // Bytes, since a client adds a type of its own to text.
+  const body = step.body ? Buffer.from(fill(step.body.trimEnd(), kept)) : undefined;
+  if (body) headers['content-type'] ??= 'application/json';
+  for (const [name, value] of Object.entries(headers)) if (value === absent) delete headers[name];
+  const url = instance.base + fill(step.path, kept);
+  const response = await fetch(url, { method: step.method, headers, body, redirect: 'manual' });
+  const text = await response.text();
+  const at = `${step.where} ${step.method} ${step.path}`;
+  const { want } = step;
+  assert.ok(want.statuses.includes(response.status), `${at}: ${response.status} ${text}`);
+  const mayBeEmpty = step.method === 'HEAD' || response.status === 204;
+  assert.ok(text !== '' || mayBeEmpty, `${at}: an empty body`);
+  for (const [name, value] of Object.entries(want.headers)) matchHeader(value, response.headers.get(name), kept, `${at} header ${name}`);
+  const expected = want.body.trim();
+  if (!expected) return;
+  if (expected === empty) assert.equal(text, '', at);
+  else if (/^[[{"]/.test(expected)) match(JSON.parse(generate(expected)), JSON.parse(text), want.exact, kept, `${at} answer`);
+  else matchText(expected, text.trim(), kept, at);
 }

@@ -203,11 +203,13 @@ void ApiKeysApi::Mount(api::Router& router) {
     static constexpr RouteClass kA = RouteClass::kAdmin;
     static constexpr RouteClass kR = RouteClass::kRead;
     static constexpr api::RouteTraits kAdminWrite = {.admin_cost = true};
+    // A key of one domain may mint keys of that domain.
+    static constexpr api::RouteTraits kMint = {.admin_cost = true, .open_to_restricted = true};
     // clang-format off
     static const api::Route<ApiKeysApi> kRoutes[] = {
         {M::POST, "/api-keys", kA, &A::Create,
          {.id = "api-keys.create", .summary = "Make an API key",
-          .answers = "201 ApiKeyWithToken", .body = "CreateApiKey"}, kAdminWrite},
+          .answers = "201 ApiKeyWithToken", .body = "CreateApiKey"}, kMint},
         {M::GET, "/api-keys", kR, &A::List,
          {.id = "api-keys.list", .summary = "List API keys",
           .answers = "200 ApiKey[]", .takes = "page"}},
@@ -234,6 +236,8 @@ api::Answer ApiKeysApi::Create(const std::shared_ptr<api::Call>& call) {
     ReadFields(in, key, call->now, true);
     call->facts->ignored_fields = in.Finish(call->strict_fields);
     problems.ThrowIfAny();
+    // Before a replay, which may hold the token of a wider key.
+    RefuseEscalation(call->principal, key);
     key.created_by = call->principal.Actor();
     const model::TenantId& tenant = call->principal.tenant;
 
@@ -241,7 +245,6 @@ api::Answer ApiKeysApi::Create(const std::shared_ptr<api::Call>& call) {
         *call, pool_, idempotency_, "api-keys", true,
         [&](db::Transaction& tx) -> access::StoredAnswer {
             FindDomain(tx, tenant, key);
-            RefuseEscalation(call->principal, key);
             if (ApiKeyStore::Count(tx, tenant) >= kMaxKeys) {
                 throw base::Invalid("name", "the organization has too many keys.", "too_many");
             }
@@ -296,8 +299,8 @@ api::Answer ApiKeysApi::Update(const std::shared_ptr<api::Call>& call) {
     ReadFields(in, *key, call->now, false);
     call->facts->ignored_fields = in.Finish(call->strict_fields);
     problems.ThrowIfAny();
-    FindDomain(tx, tenant, *key);
     RefuseEscalation(call->principal, *key);
+    FindDomain(tx, tenant, *key);
     ApiKeyStore::Update(tx, tenant, *key);
     access::Audit(
         tx, ids_, api::AuditOf(*call, "api_key.updated", "api_key", id.ToString(), AuditFacts(*key))
@@ -319,6 +322,12 @@ api::Answer ApiKeysApi::Rotate(const std::shared_ptr<api::Call>& call) {
     );
     call->facts->ignored_fields = in.Finish(call->strict_fields);
     problems.ThrowIfAny();
+    {
+        // Before a replay, which may hold the token of a wider key.
+        db::Reader reader(pool_, db::Scope(tenant));
+        const auto known = ApiKeyStore::Find(reader, tenant, id);
+        if (known) RefuseEscalation(call->principal, *known);
+    }
     http::Response response = api::RunOnce(
         *call, pool_, idempotency_, "api-keys/rotate", true,
         [&](db::Transaction& tx) -> access::StoredAnswer {

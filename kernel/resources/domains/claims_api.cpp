@@ -148,7 +148,7 @@ api::Answer ClaimsApi::Create(const std::shared_ptr<api::Call>& call) {
     json::ObjectReader in(call->body(), "", problems);
     const auto name = in.RequireText("name", {.single_line = true});
     Domain wanted;
-    ReadDomainSettings(in, DomainBody::kClaim, deps_.more_regions, wanted);
+    ReadDomainSettings(in, DomainBody::kClaim, deps_.more_regions, call->strict_fields, wanted);
     call->facts->ignored_fields = in.Finish(call->strict_fields);
     problems.ThrowIfAny();
     const std::string a_label = NormaliseName(*name, deps_.own_hosts);

@@ -44,9 +44,16 @@ void SetCapability(json::ObjectReader& in, Domain& domain, std::string_view name
     }
 }
 
-void ReadCapabilityEntry(json::ObjectReader& in, Domain& domain, json::Value entry) {
-    const json::Value name = entry.Find("name");
-    const json::Value enabled = entry.Find("enabled");
+void ReadCapabilityEntry(
+    json::ObjectReader& in, Domain& domain, json::Value value, size_t index, bool strict
+) {
+    if (!value.IsObject()) {
+        return in.problems().Add("capabilities", "entries need name and enabled.", "invalid_type");
+    }
+    json::ObjectReader entry(value, base::Cat("capabilities.", index), in.problems());
+    const json::Value name = entry.Take("name");
+    const json::Value enabled = entry.Take("enabled");
+    entry.Finish(strict);
     if (name.IsString() && enabled.IsBool()) {
         SetCapability(in, domain, name.AsString(), enabled.AsBool());
     } else {
@@ -55,11 +62,13 @@ void ReadCapabilityEntry(json::ObjectReader& in, Domain& domain, json::Value ent
 }
 
 /// The object form {"sending":"enabled"} or the array form [{"name","enabled"}].
-void ReadCapabilities(json::ObjectReader& in, Domain& domain) {
+void ReadCapabilities(json::ObjectReader& in, bool strict, Domain& domain) {
     const json::Value value = in.Take("capabilities");
     if (value.IsAbsent()) return;
     if (value.IsArray()) {
-        for (size_t i = 0; i < value.size(); ++i) ReadCapabilityEntry(in, domain, value.At(i));
+        for (size_t i = 0; i < value.size(); ++i) {
+            ReadCapabilityEntry(in, domain, value.At(i), i, strict);
+        }
     } else if (value.IsObject()) {
         for (size_t i = 0; i < value.size(); ++i) {
             const json::Value state = value.MemberAt(i);
@@ -164,6 +173,7 @@ void ReadDomainSettings(
     json::ObjectReader& in,
     DomainBody body,
     const std::vector<std::string>& more_regions,
+    bool strict,
     Domain& domain
 ) {
     if (body == DomainBody::kUpdate) {
@@ -179,7 +189,7 @@ void ReadDomainSettings(
     if (body == DomainBody::kClaim) return;
     domain.reply_tracking = in.OptionalBool("reply_tracking").value_or(domain.reply_tracking);
     ReadTls(in, domain);
-    ReadCapabilities(in, domain);
+    ReadCapabilities(in, strict, domain);
 }
 
 std::vector<std::string> ChangedSettings(const Domain& before, const Domain& after) {

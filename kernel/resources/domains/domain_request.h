@@ -19,6 +19,7 @@ void ReadDomainSettings(
     json::ObjectReader& in,
     DomainBody body,
     const std::vector<std::string>& more_regions,
+    bool strict,
     Domain& domain
 );
 /// Names of the settings in which the two differ, as the domain object calls them.

@@ -101,7 +101,7 @@ api::Answer DomainsApi::Create(const std::shared_ptr<api::Call>& call) {
     json::ObjectReader in(call->body(), "", problems);
     const auto name = in.RequireText("name", {.single_line = true});
     Domain wanted;
-    ReadDomainSettings(in, DomainBody::kCreate, deps_.more_regions, wanted);
+    ReadDomainSettings(in, DomainBody::kCreate, deps_.more_regions, call->strict_fields, wanted);
     call->facts->ignored_fields = in.Finish(call->strict_fields);
     problems.ThrowIfAny();
     const std::string a_label = NormaliseName(*name, deps_.own_hosts);
@@ -163,7 +163,7 @@ api::Answer DomainsApi::Update(const std::shared_ptr<api::Call>& call) {
     json::Problems problems;
     json::ObjectReader in(call->body(), "", problems);
     Domain domain = *before;
-    ReadDomainSettings(in, DomainBody::kUpdate, deps_.more_regions, domain);
+    ReadDomainSettings(in, DomainBody::kUpdate, deps_.more_regions, call->strict_fields, domain);
     call->facts->ignored_fields = in.Finish(call->strict_fields);
     problems.ThrowIfAny();
     std::vector<std::string> changed = ChangedSettings(*before, domain);

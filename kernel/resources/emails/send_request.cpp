@@ -134,9 +134,20 @@ bool IsTagText(std::string_view text, size_t min) {
            });
 }
 
-void ReadTag(json::ObjectReader& in, json::Value entry, const std::string& path, SendRequest& out) {
-    const json::Value name = entry.Find("name");
-    const json::Value value = entry.Find("value");
+void ReadTag(
+    json::ObjectReader& in,
+    json::Value entry,
+    const std::string& path,
+    bool strict,
+    SendRequest& out
+) {
+    if (!entry.IsObject()) {
+        return in.problems().Add(path, "needs a name and a value.", "invalid_type");
+    }
+    json::ObjectReader tag(entry, path, in.problems());
+    const json::Value name = tag.Take("name");
+    const json::Value value = tag.Take("value");
+    tag.Finish(strict);
     if (!name.IsString() || !value.IsString()) {
         return in.problems().Add(path, "needs a name and a value.", "invalid_type");
     }
@@ -155,14 +166,14 @@ void ReadTag(json::ObjectReader& in, json::Value entry, const std::string& path,
     out.tags.emplace_back(key, std::string(value.AsString()));
 }
 
-void ReadTags(json::ObjectReader& in, SendRequest& out) {
+void ReadTags(json::ObjectReader& in, bool strict, SendRequest& out) {
     const json::Value value = in.Take("tags");
     if (value.IsAbsent()) return;
     const std::string path = in.Path("tags");
     if (!value.IsArray()) return in.problems().Add(path, "must be an array.", "invalid_type");
     if (value.size() > kMaxTags) return in.problems().Add(path, "at most 75 tags.", "too_many");
     for (size_t i = 0; i < value.size(); ++i) {
-        ReadTag(in, value.At(i), base::Cat(path, '.', i), out);
+        ReadTag(in, value.At(i), base::Cat(path, '.', i), strict, out);
     }
 }
 
@@ -221,7 +232,7 @@ SendRequest ReadSendRequest(
     ReadContent(in, out);
     ReadHeaders(in, out);
     ReadAttachments(in, context, strict, out);
-    ReadTags(in, out);
+    ReadTags(in, strict, out);
     out.scheduled_at =
         ReadScheduledAt(in.Take("scheduled_at"), in.Path("scheduled_at"), context, problems);
     ReadTopic(in, out);

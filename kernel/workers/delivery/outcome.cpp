@@ -348,6 +348,9 @@ Outcome Simulate(std::shared_ptr<ClaimedRecipient> work, base::Time now) {
             return out;
         }
         case emails::Simulated::kBounced:
+            bad.bounce_sub_type = "General";
+            out.steps = {SentStep(w, ""), BouncedStep(w, bad, now)};
+            return out;
         case emails::Simulated::kNoSuchUser:
             out.steps = {SentStep(w, ""), BouncedStep(w, bad, now)};
             return out;
