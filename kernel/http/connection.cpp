@@ -16,10 +16,14 @@
 namespace opensend::http {
 namespace {
 
-constexpr std::chrono::milliseconds kLingerTime{2'000};
+// A client reads its answer when it has sent all it wants to, so what it sends is taken for a
+// while.
+constexpr size_t kLingerStep = 64 * 1024;
+constexpr std::chrono::milliseconds kLingerPause{2'000};  // for one step
+constexpr std::chrono::milliseconds kLingerTime{30'000};  // in all
 constexpr std::chrono::milliseconds kDrainLingerTime{100};
 constexpr size_t kTlsPiece = 64 * 1024;
-constexpr size_t kMaxLinger = 1024 * 1024;
+constexpr size_t kMaxLinger = 64 * 1024 * 1024;
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
 void RunHandler(ServerContext& context, std::shared_ptr<Exchange> exchange) {
@@ -274,7 +278,10 @@ void Connection::OnDeadline() {
 }
 
 void Connection::OnDrain() {
-    if (state_ == State::kReading && parser_.idle()) Close();
+    if (state_ == State::kReading && parser_.idle()) return Close();
+    if (state_ != State::kLingering) return;
+    linger_until_ = std::min(linger_until_, reactor_.now() + kDrainLingerTime);
+    SetDeadline(linger_until_);
 }
 
 void Connection::Fail(int status, std::string_view code, std::string_view reason) {
@@ -409,7 +416,9 @@ void Connection::BeginLinger() {
         ::send(fd_, wire_.data(), wire_.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
     }
     ::shutdown(fd_, SHUT_WR);
-    SetDeadline(reactor_.now() + (reactor_.draining() ? kDrainLingerTime : kLingerTime));
+    linger_step_ = kLingerStep;
+    linger_until_ = reactor_.now() + (reactor_.draining() ? kDrainLingerTime : kLingerTime);
+    SetDeadline(std::min(reactor_.now() + kLingerPause, linger_until_));
     Want({.read = true, .write = false});
 }
 
@@ -419,7 +428,11 @@ void Connection::Discard() {
     if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
     if (got <= 0) return Close();
     lingered_ += static_cast<size_t>(got);
-    if (lingered_ > kMaxLinger) Close();
+    if (lingered_ > kMaxLinger) return Close();
+    // A drip is not worth the wait.
+    if (lingered_ < linger_step_) return;
+    linger_step_ = lingered_ + kLingerStep;
+    SetDeadline(std::min(reactor_.now() + kLingerPause, linger_until_));
 }
 
 }  // namespace opensend::http

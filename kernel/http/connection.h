@@ -90,7 +90,9 @@ private:
     bool is_head_ = false;
     uint64_t sequence_ = 1;  // of the request that is read or handled
     size_t lingered_ = 0;
+    size_t linger_step_ = 0;  // bytes that earn more time
     std::chrono::milliseconds handler_timeout_;
+    base::MonoTime linger_until_;
     base::MonoTime request_started_;
     base::MonoTime body_started_;
     base::MonoTime body_moved_;

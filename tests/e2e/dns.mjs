@@ -4,7 +4,7 @@ import dgram from 'node:dgram';
 import { once } from 'node:events';
 import net from 'node:net';
 
-const types = { TXT: 16, MX: 15, CNAME: 5 };
+const types = { A: 1, TXT: 16, MX: 15, CNAME: 5 };
 const maxUdp = 512;
 
 const encodeName = (name) => Buffer.concat([...name.split('.').filter(Boolean).map((label) => {
@@ -15,6 +15,7 @@ const encodeName = (name) => Buffer.concat([...name.split('.').filter(Boolean).m
 function encodeData({ type, value, priority = 10 }) {
   if (type === 'MX') return Buffer.concat([Buffer.from([priority >> 8, priority & 255]), encodeName(value)]);
   if (type === 'CNAME') return encodeName(value);
+  if (type === 'A') return Buffer.from(value.split('.').map(Number));
   const parts = [];
   for (let at = 0; at < value.length || at === 0; at += 255) parts.push(value.slice(at, at + 255));
   return Buffer.concat(parts.map((part) => Buffer.concat([Buffer.from([part.length]), Buffer.from(part, 'latin1')])));

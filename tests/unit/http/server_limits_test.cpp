@@ -40,6 +40,12 @@ TEST_F(ServerTest, BodiesAreHeldToTheByte) {
     EXPECT_EQ(StatusOf(UntilClosed(chunked(kMaxBody + 1))), 413);
 }
 
+TEST_F(ServerTest, AClientThatSendsFarTooMuchStillReadsItsAnswer) {
+    Start();
+    const std::string huge(32 * 1024 * 1024, 'x');
+    EXPECT_EQ(StatusOf(UntilClosed(PostOf("/a", huge))), 413);
+}
+
 TEST_F(ServerTest, HeadsAreHeldToTheByte) {
     Start();
     const std::string line(8192 - std::string_view("GET / HTTP/1.1").size(), 'a');
