@@ -37,9 +37,7 @@ void RequestLogger::Record(api::RequestRecord record) {
         queue.push_back(std::move(record));
         return true;
     });
-    if (kept) return;
-    ++dropped_;
-    runtime::Count("opensend_request_log_dropped_total", {});
+    Drop(kept ? 0 : 1);
 }
 
 void RequestLogger::Run(runtime::StopToken& stop) {
@@ -57,30 +55,51 @@ bool RequestLogger::WriteBatch() {
         }
         return !queue.empty();
     });
-    if (batch.empty() || Write(batch)) return full;
+    if (batch.empty()) return full;
+    const Written all = Write(batch);
+    if (all == Written::kYes) return full;
+    if (all == Written::kNotNow) {
+        Drop(PutBack(std::move(batch)));
+        return false;
+    }
     // One that the database does not take must not cost the others their rows.
     size_t lost = batch.size();
     if (batch.size() > 1) {
         for (const api::RequestRecord& record : batch)
-            lost -= Write({&record, 1}) ? size_t{1} : size_t{0};
+            lost -= Write({&record, 1}) == Written::kYes ? size_t{1} : size_t{0};
     }
-    dropped_ += lost;
-    runtime::Count("opensend_request_log_dropped_total", {}, lost);
+    Drop(lost);
     return false;
 }
 
-bool RequestLogger::Write(std::span<const api::RequestRecord> records) {
+size_t RequestLogger::PutBack(std::vector<api::RequestRecord> batch) {
+    return waiting_.With([&](auto& queue) {
+        while (!batch.empty() && queue.size() < kMaxWaiting) {
+            queue.push_front(std::move(batch.back()));
+            batch.pop_back();
+        }
+        return batch.size();
+    });
+}
+
+void RequestLogger::Drop(size_t count) {
+    if (count == 0) return;
+    dropped_ += count;
+    runtime::Count("opensend_request_log_dropped_total", {}, count);
+}
+
+RequestLogger::Written RequestLogger::Write(std::span<const api::RequestRecord> records) {
     try {
         db::Transaction tx(pool_, db::Plane::kDashboard, db::Scope::AllTenants());
         RequestLogStore::Insert(tx, records);
         tx.Commit();
-        return true;
+        return Written::kYes;
     } catch (const base::Error& error) {
         OPENSEND_LOG(
             kWarn, "request_log.not_written", "rows of the request log could not be written",
             kv("rows", records.size()), kv("detail", error.what())
         );
-        return false;
+        return error.code() == base::ErrorCode::kUnavailable ? Written::kNotNow : Written::kNo;
     }
 }
 

@@ -5,6 +5,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "kernel/api/request_record.h"
 #include "kernel/base/guarded.h"
@@ -28,8 +29,12 @@ public:
 private:
     void Run(runtime::StopToken& stop);
     bool WriteBatch();
-    /// False when the database did not take them; nothing of them is written then.
-    bool Write(std::span<const api::RequestRecord> records);
+    enum class Written { kYes = 1, kNo, kNotNow };
+    /// All of them or none; kNotNow says that the database may take them later.
+    Written Write(std::span<const api::RequestRecord> records);
+    /// To the head of the queue; returns how many had no room.
+    size_t PutBack(std::vector<api::RequestRecord> batch);
+    void Drop(size_t count);
 
     db::Pool& pool_;
     const Capture capture_;
