@@ -4,7 +4,7 @@
 
 #include "kernel/base/error.h"
 #include "kernel/base/text.h"
-#include "kernel/cli/plugin_tools.h"
+#include "kernel/cli/plugins/plugin_tools.h"
 #include "kernel/plugin/check/check.h"
 
 namespace opensend::cli {

@@ -9,7 +9,7 @@
 #include "kernel/base/clock.h"
 #include "kernel/base/error.h"
 #include "kernel/base/text.h"
-#include "kernel/cli/plugin_tools.h"
+#include "kernel/cli/plugins/plugin_tools.h"
 #include "kernel/dns/resolver.h"
 #include "kernel/egress/client.h"
 #include "kernel/egress/guard.h"

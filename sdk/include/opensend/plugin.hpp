@@ -2,7 +2,6 @@
 // with one macro. Header only, C++17; nothing in here is part of the binary contract.
 #pragma once
 
-#include <algorithm>
 #include <atomic>
 #include <cstring>
 #include <exception>

@@ -339,7 +339,7 @@ TEST_F(NoteTest, AnUnknownMemberIsFound) {
 }
 TEST_F(NoteTest, AnUnknownIsolationIsFound) {
     Exchange("[\"inproc\"]", "[\"remote\"]");
-    EXPECT_EQ(Found(), Ids{"manifest.isolation"});
+    EXPECT_EQ(Found(), (Ids{"manifest.isolation", "manifest.names"}));
 }
 TEST_F(NoteTest, AnUnknownInterfaceIsFound) {
     Exchange("opensend.transport/1:defect", "opensend.transport/9:defect");

@@ -4,7 +4,7 @@
 #include "kernel/base/encoding.h"
 #include "kernel/base/error.h"
 #include "kernel/base/text.h"
-#include "kernel/cli/plugin_tools.h"
+#include "kernel/cli/plugins/plugin_tools.h"
 #include "kernel/crypto/signature.h"
 #include "kernel/plugin/load/signing.h"
 

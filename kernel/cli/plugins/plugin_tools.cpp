@@ -1,4 +1,4 @@
-#include "kernel/cli/plugin_tools.h"
+#include "kernel/cli/plugins/plugin_tools.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>

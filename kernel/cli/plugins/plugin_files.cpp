@@ -6,7 +6,7 @@
 #include "kernel/app/wiring.h"
 #include "kernel/base/error.h"
 #include "kernel/base/text.h"
-#include "kernel/cli/plugin_tools.h"
+#include "kernel/cli/plugins/plugin_tools.h"
 #include "kernel/json/writer.h"
 #include "kernel/plugin/load/elf.h"
 #include "kernel/plugin/load/requests.h"

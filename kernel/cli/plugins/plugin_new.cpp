@@ -1,4 +1,4 @@
-#include "kernel/cli/plugin_new.h"
+#include "kernel/cli/plugins/plugin_new.h"
 
 #include <algorithm>
 #include <filesystem>
@@ -10,7 +10,7 @@
 #include "kernel/base/embedded.h"
 #include "kernel/base/error.h"
 #include "kernel/base/text.h"
-#include "kernel/cli/plugin_tools.h"
+#include "kernel/cli/plugins/plugin_tools.h"
 
 namespace opensend::cli {
 
