@@ -248,7 +248,7 @@ for (const database of ['sqlite', 'postgres']) {
     }
   });
 
-  test(`what takes its time on ${database}`, async (t) => {
+  test(`what takes its time on ${database}`, { concurrency: true }, async (t) => {
     const held = new Set();
     const files = createServer((request, response) => {
       if (request.url === '/missing') { response.statusCode = 404; response.end('none'); return; }
@@ -280,7 +280,7 @@ for (const database of ['sqlite', 'postgres']) {
           assert.equal(recipients[0].last_error.code, 'attachment_fetch_failed');
           await until('it is delayed', async () => (await status(late)) === 'deferred', 45000);
           assert.equal((await call('GET', `/emails/${late}/explain`)).body.why.code, 'attachment_pending');
-          assert.equal(instance.captured().length, 0);
+          assert.ok(!instance.captured().some((text) => text.includes(`<${missing}@`) || text.includes(`<${late}@`)));
         }),
         t.test('E90 redirects and late answers fail, long answers do not, and nobody waits for another', async () => {
           const ids = {};

@@ -88,6 +88,10 @@ TEST_F(SendRequestTest, UnknownMembersBelowTheTopAreRefusedWhenAsked) {
     const std::string body = Body(R"(,"attachments":[{"content":"YQ==","colour":1}])");
     EXPECT_EQ(Read(body), "");
     EXPECT_EQ(Read(body, true), "unknown_field");
+    const std::string tag = Body(R"(,"tags":[{"name":"a","value":"b","colour":1}])");
+    EXPECT_EQ(Read(tag), "");
+    EXPECT_EQ(Read(tag, true), "unknown_field");
+    EXPECT_EQ(Read(Body(R"(,"tags":[5])"), true), "invalid_type");
 }
 
 TEST_F(SendRequestTest, ATimeIsStrictlyAheadAndAtMostThirtyDays) {
