@@ -47,7 +47,12 @@ App::App(
     monitor_ = std::make_unique<health::HealthMonitor>(*shared_.storage.pool, [this] {
         return MoreChecks();
     });
-    health_api_ = std::make_unique<health::HealthApi>(*monitor_);
+    health_api_ = std::make_unique<health::HealthApi>(
+        *monitor_,
+        health::HealthApi::Options{
+            [this] { return Jobs(); }, shared_.config.Text("security.contact"),
+            shared_.config.Text("app.url")}
+    );
     if (roles.contains("worker")) work_ = std::make_unique<WorkPlane>(shared_);
     if (roles.contains("api")) {
         Wakes wakes{[] {}, [] {}, [] {}, [] {}};
@@ -111,6 +116,13 @@ void App::StartHeartbeat(const std::set<std::string>& roles) {
     );
 }
 
+std::vector<health::Job> App::Jobs() const {
+    static constexpr std::string_view kJobs[] = {"delivery", "domains", "events", "webhooks"};
+    auto seen = runtime::Pulses();
+    if (heartbeat_) seen = runtime::LastSeen(std::move(seen), heartbeat_->Jobs());
+    return health::JudgeJobs(kJobs, seen, shared_.storage.clock.Now());
+}
+
 uint16_t App::api_port() const { return api_ ? api_->port() : 0; }
 
 void App::Drain(std::chrono::milliseconds grace) {
@@ -129,6 +141,11 @@ std::vector<health::Check> App::MoreChecks() const {
     checks.push_back({"rate_limit", is_limited && !is_counted_apart ? "ok" : "warn"});
     checks.push_back({"blob_store", "ok"});
     checks.push_back({"queue", "ok"});
+    const auto jobs = Jobs();
+    const bool all_run = std::all_of(jobs.begin(), jobs.end(), [](const health::Job& job) {
+        return job.state == health::Job::State::kHealthy;
+    });
+    checks.push_back({"scheduler", all_run ? "ok" : "warn"});
     bool any_transport = false;
     bool capture = false;
     for (const auto& transport : shared_.plugins->transports()) {

@@ -47,6 +47,7 @@ private:
     void StartAdmin();
     void AddReloads();
     std::vector<health::Check> MoreChecks() const;
+    std::vector<health::Job> Jobs() const;
 
     const ReadConfig read_config_;
     runtime::ReloadList reloads_;

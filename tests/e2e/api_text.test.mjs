@@ -46,6 +46,8 @@ for (const database of ['sqlite', 'postgres']) {
           for (const step of script.steps) await playStep(instance, step, kept);
         });
       }
+      // Ten seconds are enough for each thing that runs by the clock to have had its turn.
+      assert.ok(!instance.log.includes('"worker.failed"'), instance.log.split('\n').filter((line) => line.includes('worker.failed')).join('\n'));
     } finally {
       await instance.destroy();
     }

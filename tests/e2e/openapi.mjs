@@ -77,7 +77,8 @@ export class Contract {
     faults.push(...this.faults(schema, body).map((fault) => `request: ${fault}`));
     const known = this.resolve(schema).properties;
     for (const name of known ? Object.keys(body) : []) {
-      if (!(name in known) && !ignored.includes(name)) faults.push(`request: ${name} was read and is not documented`);
+      const shown = name.replace(/[^A-Za-z0-9_.-]/g, '');
+      if (!(name in known) && !ignored.includes(shown)) faults.push(`request: ${name} was read and is not documented`);
     }
     return faults;
   }

@@ -140,7 +140,10 @@ Words WordsFor(const NewFlags& flags, const Language& language) {
     words["CI_PACKAGES"] = language.packages;
     words["CI_BUILD"] = language.ci_build;
     words["SOURCES"] = Filled(language.source, words);
-    if (flags.kind == "transport") words["SOURCES"] += " src/smtp_wire.c";
+    const bool is_transport = flags.kind == "transport";
+    if (is_transport) words["SOURCES"] += " src/smtp_wire.c";
+    // The transport opens a socket of its own, which a worker may not.
+    words["ISOLATION"] = is_transport ? R"(["inproc"])" : R"(["worker", "inproc"])";
     words["ABOUT"] = Filled(Template(common, flags.kind + ".about.in"), words);
     words["ENABLE"] = Filled(Template(common, flags.kind + ".enable.in"), words);
     return words;

@@ -1,7 +1,9 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <optional>
 #include <thread>
+#include <utility>
 
 #include "kernel/db/backend/backend.h"
 #include "kernel/db/backend/postgres_session.h"
@@ -114,30 +116,32 @@ private:
 
 class PostgresPool::WriteWork final : public Work {
 public:
-    WriteWork(SessionShelf& shelf, base::Duration wait, const Scope* scope) : held_(shelf, wait) {
+    WriteWork(SessionShelf& shelf, base::Duration wait, const Scope* scope)
+        : held_(std::in_place, shelf, wait) {
         try {
-            held_.session().Begin(scope);
+            held_->session().Begin(scope);
         } catch (const base::Error&) {
-            if (held_.session().IsAlive()) throw;
+            if (held_->session().IsAlive()) throw;
             // Nothing was done yet, so a new connection serves as well.
-            held_.Replace();
-            held_.session().Begin(scope);
+            held_->Replace();
+            held_->session().Begin(scope);
         }
     }
-    ~WriteWork() override { held_.session().Rollback(); }
+    ~WriteWork() override {
+        if (held_) held_->session().Rollback();
+    }
     Session& session() override {
-        OPENSEND_CHECK(!committed_, "no statement follows the commit");
-        return held_.session();
+        OPENSEND_CHECK(held_.has_value(), "no statement follows the commit");
+        return held_->session();
     }
     void Commit() override {
-        OPENSEND_CHECK(!committed_, "a transaction commits once");
-        held_.session().Commit();
-        committed_ = true;
+        OPENSEND_CHECK(held_.has_value(), "a transaction commits once");
+        held_->session().Commit();
+        held_.reset();
     }
 
 private:
-    Held held_;
-    bool committed_ = false;
+    std::optional<Held> held_;  // until the commit
 };
 
 std::unique_ptr<Pool::Lease> PostgresPool::Read(Plane plane, const Scope& scope) {

@@ -97,9 +97,10 @@ private:
 
 class SqlitePool::WriteWork final : public Work {
 public:
-    /// The caller is through the gate, which this leaves in the end.
+    /// The caller is through the gate, which this leaves with the commit, or in the end without.
     explicit WriteWork(SqlitePool& pool) : pool_(pool) {}
     ~WriteWork() override {
+        if (committed_) return;
         if (pool_.writer_ && !pool_.writer_->Rollback()) pool_.writer_.reset();
         pool_.gate_.Leave();
     }
@@ -111,6 +112,8 @@ public:
         OPENSEND_CHECK(!committed_, "a transaction commits once");
         pool_.writer_->Commit();
         committed_ = true;
+        // Others go on, also the same thread with another transaction.
+        pool_.gate_.Leave();
     }
 
 private:

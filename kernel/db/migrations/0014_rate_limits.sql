@@ -5,6 +5,7 @@ ALTER TABLE api_keys ADD COLUMN rate_limits TEXT NOT NULL DEFAULT '{}';
 CREATE TABLE node_heartbeats (
     node_id TEXT PRIMARY KEY,
     roles TEXT NOT NULL,
+    jobs TEXT NOT NULL,
     started_at BIGINT NOT NULL,
     seen_at BIGINT NOT NULL
 );

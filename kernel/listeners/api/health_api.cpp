@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "kernel/base/error.h"
+#include "kernel/base/text.h"
+#include "kernel/base/time.h"
 #include "kernel/db/transaction.h"
 #include "kernel/json/writer.h"
 
@@ -11,6 +13,18 @@ namespace {
 
 constexpr db::Query kProbe{"health.probe", "SELECT 1"};
 constexpr std::chrono::seconds kProbeInterval{2};
+constexpr std::chrono::seconds kToldWithin{15};
+/// RFC 9116 wants an end that is less than a year away.
+constexpr std::chrono::hours kContactHolds{24 * 180};
+
+std::string_view ToText(Job::State state) {
+    switch (state) {
+        case Job::State::kHealthy: return "healthy";
+        case Job::State::kStale: return "stale";
+        case Job::State::kMissing: break;
+    }
+    return "missing";
+}
 
 }  // namespace
 
@@ -40,6 +54,26 @@ std::vector<Check> HealthMonitor::Checks() const {
     return checks;
 }
 
+std::vector<Job> JudgeJobs(
+    std::span<const std::string_view> wanted,
+    const std::vector<runtime::Pulse>& seen,
+    base::Time now
+) {
+    std::vector<Job> jobs;
+    for (const std::string_view name : wanted) {
+        Job job{std::string(name)};
+        for (const runtime::Pulse& pulse : seen) {
+            if (pulse.job != name) continue;
+            job.interval = pulse.interval;
+            job.age = std::max(now - pulse.seen, base::Duration(0));
+            const auto patience = std::max<base::Duration>(3 * pulse.interval, kToldWithin);
+            job.state = job.age > patience ? Job::State::kStale : Job::State::kHealthy;
+        }
+        jobs.push_back(std::move(job));
+    }
+    return jobs;
+}
+
 void HealthApi::Mount(api::Router& router) {
     using model::RouteClass;
     using M = api::Method;
@@ -57,9 +91,15 @@ void HealthApi::Mount(api::Router& router) {
         {M::GET, "/ready", kP, &A::Ready,
          {.id = "service.ready", .summary = "Say whether requests can be taken",
           .answers = "200 Readiness, 503 Readiness"}, kHealth},
+        {M::GET, "/health/scheduler", kP, &A::Scheduler,
+         {.id = "service.scheduler", .summary = "Say whether the jobs in the background run",
+          .answers = "200 Scheduler, 503 Scheduler"}, kHealth},
         {M::GET, "/.well-known/opensend-key-format.json", kP, &A::KeyFormat,
          {.id = "service.key_format", .summary = "Describe what API keys look like",
           .answers = "200 KeyFormat"}},
+        {M::GET, "/.well-known/security.txt", kP, &A::SecurityText,
+         {.id = "service.security_txt", .summary = "Name the contact for vulnerabilities",
+          .answers = "200 text/plain"}},
     };
     // clang-format on
     router.Mount(kRoutes, *this);
@@ -90,12 +130,44 @@ api::Answer HealthApi::Ready(const std::shared_ptr<api::Call>&) {
     return response;
 }
 
+api::Answer HealthApi::Scheduler(const std::shared_ptr<api::Call>&) {
+    const std::vector<Job> jobs = options_.jobs();
+    Job::State worst = Job::State::kHealthy;
+    for (const Job& job : jobs) worst = std::max(worst, job.state);
+    json::Writer out;
+    out.BeginObject().Field("scheduler", ToText(worst)).Key("jobs").BeginArray();
+    for (const Job& job : jobs) {
+        out.BeginObject().Field("name", job.name).Field("state", ToText(job.state));
+        const int64_t age = std::chrono::duration_cast<std::chrono::milliseconds>(job.age).count();
+        const bool is_known = job.state != Job::State::kMissing;
+        out.Field("last_seen_ms_ago", is_known ? std::optional(age) : std::nullopt);
+        out.Field("interval_ms", is_known ? std::optional(job.interval.count()) : std::nullopt);
+        out.EndObject();
+    }
+    out.EndArray().EndObject();
+    const bool is_healthy = worst == Job::State::kHealthy;
+    http::Response response = api::Json(is_healthy ? 200 : 503, out.Take());
+    if (!is_healthy) response.headers.Set("Retry-After", "5");
+    return response;
+}
+
 api::Answer HealthApi::KeyFormat(const std::shared_ptr<api::Call>&) {
     json::Writer out;
     out.BeginObject().Field("pattern", "^os_[0-9A-Za-z]{50}$").Key("checksum").BeginObject();
     out.Field("algorithm", "crc32").Field("polynomial", "0xEDB88320").Field("covers", 47);
     out.Field("encoding", "base62").Field("length", 6).EndObject().EndObject();
     return api::Json(200, out.Take());
+}
+
+api::Answer HealthApi::SecurityText(const std::shared_ptr<api::Call>& call) {
+    http::Response response;
+    response.headers.Add("Content-Type", "text/plain; charset=utf-8");
+    response.body = base::Cat(
+        "Contact: ", options_.security_contact,
+        "\nExpires: ", base::FormatIso(call->now + kContactHolds),
+        "\nPreferred-Languages: en\nCanonical: ", options_.app_url, "/.well-known/security.txt\n"
+    );
+    return response;
 }
 
 }  // namespace opensend::health

@@ -1,15 +1,19 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "kernel/api/router.h"
 #include "kernel/base/guarded.h"
 #include "kernel/db/pool.h"
+#include "kernel/runtime/pulse.h"
 #include "kernel/runtime/worker.h"
 
 namespace opensend::health {
@@ -36,19 +40,45 @@ private:
     std::unique_ptr<runtime::Worker> probe_;  // last: uses the others
 };
 
-/// /livez, /health, /ready and the public description of API keys (REST 2.24).
+/// How a loop fares that has to come round, in any process of this database.
+struct Job {
+    enum class State { kHealthy = 1, kStale, kMissing };
+    std::string name;
+    State state = State::kMissing;
+    base::Duration age{0};  // since it was last seen; 0 when missing
+    std::chrono::milliseconds interval{0};
+};
+
+/// Holds the jobs that there have to be against the runs that were seen: one that did not come
+/// round for three intervals, or for the 15 s in which processes tell of each other, is stale.
+std::vector<Job> JudgeJobs(
+    std::span<const std::string_view> wanted,
+    const std::vector<runtime::Pulse>& seen,
+    base::Time now
+);
+
+/// Health of the process and its jobs, and what the public may know of it (REST 2.24, DATA-40).
 class HealthApi {
 public:
-    explicit HealthApi(HealthMonitor& monitor) : monitor_(monitor) {}
+    struct Options {
+        std::function<std::vector<Job>()> jobs;  // cheap; any thread
+        std::string security_contact;            // a URI
+        std::string app_url;
+    };
+    HealthApi(HealthMonitor& monitor, Options options)
+        : monitor_(monitor), options_(std::move(options)) {}
     void Mount(api::Router& router);
 
 private:
     api::Answer Livez(const std::shared_ptr<api::Call>& call);
     api::Answer Health(const std::shared_ptr<api::Call>& call);
     api::Answer Ready(const std::shared_ptr<api::Call>& call);
+    api::Answer Scheduler(const std::shared_ptr<api::Call>& call);
     api::Answer KeyFormat(const std::shared_ptr<api::Call>& call);
+    api::Answer SecurityText(const std::shared_ptr<api::Call>& call);
 
     HealthMonitor& monitor_;
+    const Options options_;
 };
 
 }  // namespace opensend::health

@@ -10,6 +10,7 @@
 #include "kernel/runtime/crash_point.h"
 #include "kernel/runtime/log.h"
 #include "kernel/runtime/metrics.h"
+#include "kernel/runtime/pulse.h"
 
 namespace opensend::delivery {
 namespace {
@@ -117,6 +118,7 @@ double Dispatcher::Random01() {
 
 void Dispatcher::ClaimLoop(runtime::StopToken& stop) {
     while (!stop.stopped()) {
+        runtime::Beat("delivery", kPoll, deps_.clock.Now());
         bool worked = false;
         if (in_flight_.load() < options_.max_in_flight) {
             try {

@@ -4,6 +4,7 @@
 #include "kernel/base/error.h"
 #include "kernel/db/transaction.h"
 #include "kernel/runtime/log.h"
+#include "kernel/runtime/pulse.h"
 
 namespace opensend::domain_checks {
 namespace {
@@ -35,6 +36,7 @@ DomainVerifier::~DomainVerifier() {
 
 void DomainVerifier::Run(runtime::StopToken& stop) {
     while (!stop.stopped()) {
+        runtime::Beat("domains", kPollDue, clock_.Now());
         size_t taken = 0;
         try {
             taken = TakeDue();

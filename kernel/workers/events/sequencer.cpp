@@ -6,6 +6,7 @@
 #include "kernel/runtime/crash_point.h"
 #include "kernel/runtime/log.h"
 #include "kernel/runtime/metrics.h"
+#include "kernel/runtime/pulse.h"
 
 namespace opensend::sequencer {
 namespace {
@@ -41,6 +42,7 @@ Sequencer::Sequencer(
       sequenced_(std::move(sequenced)) {
     worker_ = std::make_unique<runtime::Worker>("sequencer", [this](runtime::StopToken& stop) {
         while (!stop.stopped()) {
+            runtime::Beat("events", kIdle, clock_.Now());
             int64_t numbered = 0;
             try {
                 numbered = RunOnce();

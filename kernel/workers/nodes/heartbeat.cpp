@@ -51,12 +51,20 @@ Heartbeat::~Heartbeat() {
 
 void Heartbeat::Beat() {
     node_.seen_at = clock_.Now();
+    node_.jobs = runtime::Pulses();
     db::Transaction tx(pool_, db::Plane::kDashboard, db::Scope::AllTenants());
     NodeStore::Beat(tx, node_);
     NodeStore::Forget(tx, node_.seen_at - kRemembered);
     const auto nodes = NodeStore::SeenSince(tx, node_.seen_at - kLiveFor);
     tx.Commit();
+    std::vector<runtime::Pulse> jobs;
+    for (const Node& node : nodes) jobs = runtime::LastSeen(std::move(jobs), node.jobs);
+    jobs_.With([&](auto& kept) { kept = std::move(jobs); });
     on_count_(static_cast<uint32_t>(std::count_if(nodes.begin(), nodes.end(), AnswersClients)));
+}
+
+std::vector<runtime::Pulse> Heartbeat::Jobs() const {
+    return jobs_.With([](const auto& kept) { return kept; });
 }
 
 }  // namespace opensend::nodes

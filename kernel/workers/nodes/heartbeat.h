@@ -4,8 +4,10 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "kernel/base/clock.h"
+#include "kernel/base/guarded.h"
 #include "kernel/db/pool.h"
 #include "kernel/runtime/periodic.h"
 #include "kernel/workers/nodes/node_store.h"
@@ -31,11 +33,14 @@ public:
 
     /// One beat; the worker calls it.
     void Beat();
+    /// Of each job the run that was last seen in any live process, as of the last beat; by name.
+    std::vector<runtime::Pulse> Jobs() const;
 
 private:
     db::Pool& pool_;
     const base::Clock& clock_;
     Node node_;
+    base::Guarded<std::vector<runtime::Pulse>> jobs_;
     const OnCount on_count_;
     std::unique_ptr<runtime::Periodic> periodic_;  // last: uses the others
 };

@@ -5,6 +5,7 @@
 
 #include "kernel/base/clock.h"
 #include "kernel/db/session.h"
+#include "kernel/runtime/pulse.h"
 
 namespace opensend::nodes {
 
@@ -13,6 +14,7 @@ struct Node {
     std::string id;
     std::string roles;  // "api,worker"
     base::Time started_at, seen_at;
+    std::vector<runtime::Pulse> jobs{};  // its own, as of seen_at
 };
 
 class NodeStore {

@@ -9,6 +9,7 @@
 #include "kernel/events/event_log.h"
 #include "kernel/runtime/log.h"
 #include "kernel/runtime/metrics.h"
+#include "kernel/runtime/pulse.h"
 #include "kernel/workers/webhooks/svix_signature.h"
 
 namespace opensend::webhook_delivery {
@@ -146,6 +147,7 @@ void WebhookSender::Reap() {
 void WebhookSender::Loop(runtime::StopToken& stop) {
     base::MonoTime reaped = deps_.clock.Mono();
     while (!stop.stopped()) {
+        runtime::Beat("webhooks", kPoll, deps_.clock.Now());
         bool worked = false;
         try {
             if (deps_.clock.Mono() - reaped > kReapEvery) {

@@ -45,7 +45,7 @@ TEST_F(ListenerDocumentTest, HoldsExactlyTheRoutesOfTheRouter) {
     health::HealthMonitor monitor(*shared.storage.pool, [] {
         return std::vector<health::Check>();
     });
-    health::HealthApi health(monitor);
+    health::HealthApi health(monitor, {[] { return std::vector<health::Job>(); }, "", ""});
     ApiPlane plane(shared, health, Wakes{[] {}, [] {}, [] {}, [] {}});
 
     std::set<std::string> routed;

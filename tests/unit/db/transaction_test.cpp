@@ -16,6 +16,16 @@ TEST_P(TransactionOnBoth, WithoutCommitNothingStays) {
     EXPECT_EQ(CountItems(), 1);
 }
 
+TEST_P(TransactionOnBoth, ACommitMakesRoomForTheNextInTheSameThread) {
+    std::vector<std::unique_ptr<Transaction>> done;
+    for (const std::string name : {"a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"}) {
+        done.push_back(std::make_unique<Transaction>(*pool_, Plane::kAccept, Scope::AllTenants()));
+        InsertIn(*done.back(), name);
+        done.back()->Commit();
+    }
+    EXPECT_EQ(CountItems(), 12);
+}
+
 TEST_P(TransactionOnBoth, APoisonedOneRefusesToGoOnAndToCommit) {
     Insert("a");
     {

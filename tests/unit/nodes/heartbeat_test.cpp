@@ -48,6 +48,31 @@ protected:
     std::unique_ptr<db::Pool> pool_;
 };
 
+TEST_P(Nodes, TellEachOtherWhenAJobLastRan) {
+    const std::chrono::milliseconds every(500);
+    runtime::Beat("first", every, clock_.Now() - std::chrono::seconds(9));
+    const auto one = Start("a", "worker");
+    // Another process that saw the same job later, and one more.
+    {
+        db::Transaction tx(*pool_, db::Plane::kDashboard, db::Scope::AllTenants());
+        const base::Time later = clock_.Now() - std::chrono::seconds(2);
+        NodeStore::Beat(
+            tx,
+            {
+                "b", "worker", later, later, {{"first", later, every}, {"second", later, every}}
+        }
+        );
+        tx.Commit();
+    }
+    one->Beat();
+    const auto jobs = one->Jobs();
+    ASSERT_EQ(jobs.size(), 2u);
+    EXPECT_EQ(jobs[0].job, "first");
+    EXPECT_EQ(clock_.Now() - jobs[0].seen, std::chrono::seconds(2));
+    EXPECT_EQ(jobs[1].job, "second");
+    EXPECT_EQ(jobs[1].interval, every);
+}
+
 TEST_P(Nodes, CountWhoAnswersClients) {
     const auto first = Start("a", "api,worker");
     EXPECT_EQ(live_, 1u);
