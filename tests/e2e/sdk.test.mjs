@@ -57,8 +57,8 @@ function receive(instance, org) {
   const [email, attachment] = [crypto.randomUUID(), crypto.randomUUID()].map((id) => `019cadd4-cbcb-7${id.slice(15)}`);
   const text = `INSERT INTO received_emails (id, org_id, created_at, message_id, from_text, from_key, addresses, subject, in_reply_to,
       reference_ids, headers, text, raw_blob_key, size, content_hash, spam, dmarc_fail, defects, provider, provider_event_id, reply_match_status)
-      VALUES ('${email}', '${org}', 1772000000000, '<b1@example.net>', 'Bob <bob@example.net>', 'bob@example.net',
-      '{"to":["support@acme.example"],"cc":[],"bcc":[],"reply_to":[]}', 'Hello', '', '[]', '[{"name":"From","value":"Bob <bob@example.net>"}]', 'Hi there', '${raw}', 300, 'h', 0, 0, '[]', 'test', '${email}', 'none');
+      VALUES ('${email}', '${org}', 1772000000000000, '<b1@example.net>', 'Bob <bob@example.net>', 'bob@example.net',
+      '{"to":["support@acme.example"],"cc":[],"bcc":[],"reply_to":[]}', 'Hello', '', '[]', '[{"name":"From","value":"Bob <bob@example.net>"}]', 'Hi there', '${raw}', 300, 'h', 0, 0, '[]', 'test', '${email}', 'unmatched');
     INSERT INTO received_attachments (id, org_id, received_id, filename, content_type, content_id, disposition, size, blob_key)
       VALUES ('${attachment}', '${org}', '${email}', 'a.csv', 'text/csv', '', 'attachment', 3, '${part}')`;
   const url = instance.databaseUrl;

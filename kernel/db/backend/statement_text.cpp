@@ -1,5 +1,3 @@
-#include <regex>
-
 #include "kernel/base/check.h"
 #include "kernel/base/error.h"
 #include "kernel/base/text.h"
@@ -10,6 +8,7 @@ namespace opensend::db {
 namespace {
 
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
+bool IsLower(char c) { return c >= 'a' && c <= 'z'; }
 
 std::string_view Word(std::string_view word, Dialect dialect) {
     const bool postgres = dialect == Dialect::kPostgres;
@@ -79,10 +78,25 @@ private:
     StatementText text_;
 };
 
-/// The statement as it would be had its author forgotten the tenant.
+/// The statement as it would be had its author forgotten the tenant: "q.org_id = $1" holds always.
 std::string Tenantless(const std::string& sql) {
-    static const std::regex predicate(R"(((?:[a-z_]+\.)?org_id = [$?][0-9]+))");
-    return std::regex_replace(sql, predicate, "($1 OR 1 = 1)");
+    constexpr std::string_view kPredicate = "org_id = ";
+    std::string out;
+    size_t done = 0;
+    for (size_t at = sql.find(kPredicate); at != sql.npos; at = sql.find(kPredicate, at + 1)) {
+        size_t end = at + kPredicate.size();
+        if (end >= sql.size() || (sql[end] != '$' && sql[end] != '?')) continue;
+        ++end;
+        while (end < sql.size() && IsDigit(sql[end])) ++end;
+        size_t begin = at;
+        while (begin > done && (IsLower(sql[begin - 1]) || sql[begin - 1] == '.')) --begin;
+        out += base::Cat(
+            std::string_view(sql).substr(done, begin - done), '(',
+            std::string_view(sql).substr(begin, end - begin), " OR 1 = 1)"
+        );
+        done = end;
+    }
+    return out + sql.substr(done);
 }
 
 }  // namespace
