@@ -36,5 +36,8 @@ export TSAN_OPTIONS="suppressions=$PWD/contrib/ci/tsan.supp:halt_on_error=1"
 step "threads under ThreadSanitizer"
 contrib/ci/with-postgres ctest --test-dir build/tsan -L tsan --output-on-failure
 
+step "what reads a client's bytes, a minute each under libFuzzer"
+contrib/ci/fuzz 60
+
 step "everything under AddressSanitizer and UBSan"
-contrib/ci/with-postgres ctest --test-dir build/asan --output-on-failure
+contrib/ci/with-postgres ctest --test-dir build/asan -j "$jobs" --output-on-failure

@@ -73,12 +73,12 @@ TEST_F(WebhookSignature, SecretsOfAnotherFormSignNothing) {
 }
 
 TEST(LadderDelay, HasTenAttemptsWithinTenPercent) {
-    const int64_t seconds[] = {5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400};
+    const int64_t pauses_s[] = {5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400};
     for (int64_t next = 2; next <= 10; ++next) {
         const auto low = LadderDelay(next, 0.0);
         const auto high = LadderDelay(next, 1.0);
         ASSERT_TRUE(low && high);
-        const int64_t middle = seconds[next - 2] * 1'000'000;
+        const int64_t middle = pauses_s[next - 2] * 1'000'000;
         EXPECT_NEAR(static_cast<double>(low->count()), static_cast<double>(middle) * 0.9, 2);
         EXPECT_NEAR(static_cast<double>(high->count()), static_cast<double>(middle) * 1.1, 2);
     }
