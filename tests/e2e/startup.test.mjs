@@ -70,5 +70,6 @@ test('usage errors exit 2, version tells what this is', () => {
   assert.equal(run(instance, ['nonsense']).status, 2);
   assert.equal(JSON.parse(run(instance, ['version', '--json']).stdout).plugin_abi, 1);
   assert.match(run(instance, ['plugins', 'check', path.join(build, 'plugins/smtp.so')]).stdout, /^good: \d+ passed, 0 failed/m);
-  assert.equal(run(instance, ['plugins', 'check', binary]).status, 3);
+  assert.equal(run(instance, ['plugins', 'check', binary]).status, 2);
+  assert.equal(run(instance, ['plugins', 'check', '--why', binary]).status, 3);
 });

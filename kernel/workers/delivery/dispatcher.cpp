@@ -84,9 +84,8 @@ Dispatcher::Dispatcher(Deps deps, Options options)
     // Results first: a replayed one still finds its lease.
     ReplayJournal();
     Reap(options_.single_process);
-    tender_ = std::make_unique<runtime::Worker>("delivery-tend", [this](runtime::StopToken& stop) {
-        Tend(stop);
-    });
+    tender_ =
+        std::make_unique<runtime::Worker>("delivery-tend", [this](auto& stop) { Tend(stop); });
     for (size_t i = 0; i < kClaimers; ++i) {
         claimers_.push_back(std::make_unique<runtime::Worker>(
             base::Cat("delivery-", i), [this](runtime::StopToken& stop) { ClaimLoop(stop); }
@@ -119,20 +118,19 @@ double Dispatcher::Random01() {
 void Dispatcher::ClaimLoop(runtime::StopToken& stop) {
     while (!stop.stopped()) {
         runtime::Beat("delivery", kPoll, deps_.clock.Now());
-        bool worked = false;
-        if (in_flight_.load() < options_.max_in_flight) {
-            try {
-                worked = ClaimOnce();
-            } catch (const base::Error& error) {
-                OPENSEND_LOG(
-                    kError, "delivery.claim_failed", "mail could not be claimed",
-                    kv("detail", error.what())
-                );
-                stop.SleepFor(std::chrono::seconds(1));
-            }
-        } else {
+        if (in_flight_.load() >= options_.max_in_flight) {
             stop.SleepFor(std::chrono::milliseconds(2));
             continue;
+        }
+        bool worked = false;
+        try {
+            worked = ClaimOnce();
+        } catch (const base::Error& error) {
+            OPENSEND_LOG(
+                kError, "delivery.claim_failed", "mail could not be claimed",
+                kv("detail", error.what())
+            );
+            stop.SleepFor(std::chrono::seconds(1));
         }
         if (!worked) stop.SleepFor(kPoll);
     }

@@ -26,11 +26,11 @@ using webhooks::WebhookStore;
 class EndpointQueueTest : public test::WebhooksDb {
 protected:
     /// Gives every event its place and its deliveries.
-    int64_t Sequence() {
+    /// Until nothing is left; the sequencer's own thread may have been there first.
+    void Sequence() {
         sequencer::Sequencer sequencer(*pool_, ids_, clock_, [] {});
-        int64_t all = 0;
-        for (int64_t some = 1; some > 0; all += some) some = sequencer.RunOnce();
-        return all;
+        while (sequencer.RunOnce() > 0) {
+        }
     }
     /// Ends the attempt of a delivery; true when the endpoint was switched off.
     bool End(const webhooks::ClaimedDelivery& delivery, bool success, bool last = false) {
@@ -74,7 +74,7 @@ TEST_P(EndpointQueueTest, EventsGoToEnabledEndpointsOfTheTenantThatWantThem) {
     Write(first_);
     Write(first_, model::EventType::kEmailSent);
     Write(first_, model::EventType::kWebhookTest, some.id.ToString());
-    EXPECT_EQ(Sequence(), 3);
+    Sequence();
     EXPECT_THAT(Events(first_, all.id), SizeIs(2));
     EXPECT_THAT(Events(first_, some.id), SizeIs(2));
     EXPECT_THAT(Events(second_, foreign.id), IsEmpty());
