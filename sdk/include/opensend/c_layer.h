@@ -46,7 +46,8 @@ static inline osp_str osp_view(const char* text) {
 
 // Compares in a time that depends on the lengths only.
 static inline int osp_same(const void* a, size_t a_len, const void* b, size_t b_len) {
-    const volatile unsigned char *x = a, *y = b;
+    const volatile unsigned char* x = (const volatile unsigned char*)a;
+    const volatile unsigned char* y = (const volatile unsigned char*)b;
     unsigned char difference = a_len != b_len;
     for (size_t i = 0; i < a_len && i < b_len; ++i) difference |= x[i] ^ y[i];
     return difference == 0;
