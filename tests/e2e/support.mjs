@@ -46,9 +46,11 @@ export function makeDatabase(kind, folder) {
   return url.toString();
 }
 
-/** One instance with its folder, database and key; `start` and `stop` may alternate. */
+/** One instance with its folder, database and key; `start` and `stop` may alternate. With `watched` its
+ *  answers are held against its OpenAPI document, which costs one anonymous request. */
 export class Instance {
-  constructor({ database = 'sqlite', env = {} } = {}) {
+  constructor({ database = 'sqlite', env = {}, watched = true } = {}) {
+    this.watched = watched;
     this.folder = fs.mkdtempSync(path.join(os.tmpdir(), 'opensend-e2e-'));
     fs.mkdirSync(path.join(this.folder, 'data'), { mode: 0o700 });
     this.databaseUrl = makeDatabase(database, this.folder);
@@ -109,7 +111,7 @@ export class Instance {
       if (gone) throw new Error(`the server ended at start:\n${this.log}`);
       try { return (await fetch(`${this.base}/livez`)).ok; } catch { return false; }
     });
-    this.watcher = await watch(this.base);
+    if (this.watched) this.watcher = await watch(this.base);
     return this;
   }
   async stop(signal = 'SIGTERM') {
