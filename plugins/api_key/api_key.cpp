@@ -138,6 +138,7 @@ private:
 
 #define API_KEY_SCHEMA "{\"type\":\"object\",\"additionalProperties\":false}"
 #define API_KEY_CHECK_SECRET "CCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCC"
+#define API_KEY_CHECK_WRONG_SECRET "DDDDDDDDDDDDDDDDDDDDDDDDDDDDDDDD"
 
 // The samples for `opensend plugins check`: one stored key, its token, and tokens of good shape
 // with another secret and another reference.
@@ -153,7 +154,8 @@ OSP_PLUGIN(
     "\"}},"
     "\"credential\":\"os_Check0000000" API_KEY_CHECK_SECRET
     "3DVhFA\","
-    "\"refused\":[\"os_Check0000000DDDDDDDDDDDDDDDDDDDDDDDDDDDDDDDD0OIKMY\","
+    "\"refused\":[\"os_Check0000000" API_KEY_CHECK_WRONG_SECRET
+    "0OIKMY\","
     "\"os_Other0000000" API_KEY_CHECK_SECRET "3g7IRE\"]}}",
     osp::AuthKind<ApiKey>("api_key", API_KEY_SCHEMA)
 )

@@ -33,7 +33,7 @@ static inline int osp_json_hex_(char c) {
     return -1;
 }
 
-// The number of \uXXXX, whose digits begin at `at`; -1: there are no four.
+// The number of a \u escape, whose four digits begin at `at`; -1: there are no four.
 static inline long osp_json_unit_(const char* at, const char* end) {
     long unit = 0;
     if (end - at < 4) return -1;

@@ -25,8 +25,7 @@ using webhooks::WebhookStore;
 
 class EndpointQueueTest : public test::WebhooksDb {
 protected:
-    /// Gives every event its place and its deliveries.
-    /// Until nothing is left; the sequencer's own thread may have been there first.
+    /// Gives every event its place and its deliveries; the sequencer's own thread may be faster.
     void Sequence() {
         sequencer::Sequencer sequencer(*pool_, ids_, clock_, [] {});
         while (sequencer.RunOnce() > 0) {
